@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Fetches, patches, configures and builds the kernel, once for each
+# combination of version, patches, config fragment and tools, and prints the
+# build directory on standard output.
+#
+#   KERNEL=7.3        the series wanted
+#   FLAVOUR=plain     or debug
+#   FRESH=1           look for a newer source package even if one is cached
+
+. "$(dirname "$0")/lib.sh"
+
+series=${KERNEL:-7.3}
+flavour=${FLAVOUR:-plain}
+fragments=("$top/scripts/kernel/config")
+case $flavour in
+plain) ;;
+debug) fragments+=("$top/scripts/kernel/config.debug") ;;
+*) die "FLAVOUR=$flavour is not known" "use plain or debug" ;;
+esac
+case $series in
+[0-9]*.[0-9]*) ;;
+*) die "KERNEL=$series is not a kernel series" "give it as in KERNEL=7.3" ;;
+esac
+
+"$top/scripts/tools.sh"
+tool_env
+
+# --- The source package ------------------------------------------------------
+
+# The kernel sources are packages of Debian 13's backports, for all
+# architectures and releases.  They are reached through the machine's own apt
+# source with the suite replaced, in a private directory: the machine's
+# configuration is not touched.
+private_apt() {
+	local command=$1 dir=$cache/apt
+	shift
+	"$command" -o Dir::Etc::sourcelist=/dev/null \
+		-o Dir::Etc::sourceparts="$dir/parts" \
+		-o Dir::State::lists="$dir/lists" \
+		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root "$@"
+}
+
+private_apt_sources() {
+	local dir=$cache/apt
+	rm -rf "$dir"
+	mkdir -p "$dir/parts" "$dir/lists/partial" "$dir/cache/archives/partial"
+	python3 - "$dir/parts" <<'PY'
+import glob, re, sys
+
+out = sys.argv[1]
+suite = "trixie-backports"
+for path in glob.glob("/etc/apt/sources.list.d/*.sources"):
+    for stanza in re.split(r"\n\s*\n", open(path).read()):
+        suites = re.search(r"^Suites:\s*(.*)$", stanza, re.M)
+        if suites and re.search(r"(^|\s)(bookworm|trixie|stable)(\s|$)", suites.group(1)):
+            stanza = re.sub(r"^Suites:.*$", f"Suites: {suite}", stanza, flags=re.M)
+            stanza = re.sub(r"^Components:.*$", "Components: main", stanza, flags=re.M)
+            open(f"{out}/tdx-pages.sources", "w").write(stanza.strip() + "\n")
+            sys.exit(0)
+for path in ["/etc/apt/sources.list"] + glob.glob("/etc/apt/sources.list.d/*.list"):
+    try:
+        lines = open(path).read().splitlines()
+    except OSError:
+        continue
+    for line in lines:
+        m = re.match(r"deb\s+(\[[^]]*\]\s+)?(\S+)\s+(bookworm|trixie|stable)\s", line)
+        if m:
+            options = m.group(1) or ""
+            open(f"{out}/tdx-pages.list", "w").write(f"deb {options}{m.group(2)} {suite} main\n")
+            sys.exit(0)
+sys.exit("no apt source of Debian 12 or 13 was found on this machine")
+PY
+}
+
+fetch_source() {
+	local dir=$cache/source version
+	private_apt_sources
+	private_apt apt-get update
+	version=$(private_apt apt-cache policy "linux-source-$series" |
+		awk '/Candidate:/ && $2 != "(none)" {print $2}')
+	if [ -z "$version" ]; then
+		echo "no package linux-source-$series; there are:"
+		private_apt apt-cache pkgnames linux-source-
+		return 1
+	fi
+	mkdir -p "$dir"
+	rm -rf "$dir/download"
+	mkdir "$dir/download"
+	(cd "$dir/download" && private_apt apt-get download "linux-source-$series=$version")
+	mv "$dir/download"/linux-source-*.deb "$dir/"
+}
+
+newest_source() {
+	# "|| true": an empty cache is no error here.
+	{ find "$cache/source" -maxdepth 1 -name "linux-source-${series}_*.deb" 2>/dev/null || true; } |
+		sort -V | tail -n 1
+}
+
+exec 9>"$cache/lock"
+flock 9
+
+deb=$(newest_source)
+if [ -z "$deb" ] || [ -n "${FRESH:-}" ]; then
+	command -v apt-get >/dev/null ||
+		die "the kernel source package is fetched with apt-get, which is not here" \
+			"build a tree of your own and name it: make KDIR=<build dir>"
+	run_step "fetch the source of Linux $series" "$cache/log/fetch.log" fetch_source
+	deb=$(newest_source)
+fi
+
+# --- The keys ----------------------------------------------------------------
+
+release=$(basename "$deb" .deb)
+release=${release#*_}
+release=${release%%-*}
+hash() { sha256sum | cut -c1-12; }
+source_key=$({ basename "$deb"; cat "$top"/scripts/kernel/patches/*.patch; } | hash)
+build_key=$({
+	echo "$source_key"
+	cat "${fragments[@]}"
+	"clang$LLVM" --version
+	"$RUSTC" --version
+	"$BINDGEN" --version
+} | hash)
+src=$cache/source/linux-$release-$source_key
+build=$cache/kernel/$release-$flavour-$build_key
+
+# --- The tree ----------------------------------------------------------------
+
+unpack_source() {
+	rm -rf "$src" "$src.new"
+	mkdir -p "$src.new"
+	dpkg-deb --fsys-tarfile "$deb" | tar -xO --wildcards './usr/src/linux-source-*.tar.xz' |
+		tar -xJ --strip-components=1 -C "$src.new"
+	local patch
+	for patch in "$top"/scripts/kernel/patches/*.patch; do
+		echo "applying $(basename "$patch")"
+		patch -d "$src.new" -p1 --fuzz=0 <"$patch"
+	done
+	mv "$src.new" "$src"
+}
+
+configure() {
+	local fragment wanted
+	rm -rf "$build"
+	mkdir -p "$build"
+	make -C "$src" O="$build" "${kmake_vars[@]}" tinyconfig
+	cat "${fragments[@]}" >"$build/fragment"
+	(cd "$build" && "$src/scripts/kconfig/merge_config.sh" -m -O "$build" .config fragment)
+	make -C "$src" O="$build" "${kmake_vars[@]}" olddefconfig
+	# An option that did not come true would be missed much later.
+	fragment=0
+	while read -r wanted; do
+		case $wanted in
+		'# CONFIG_'*' is not set')
+			! grep -q "^${wanted:2:$((${#wanted} - 13))}=" "$build/.config" ;;
+		CONFIG_*) grep -qxF "$wanted" "$build/.config" ||
+			# A later fragment may have set it otherwise.
+			[ "$(grep "^${wanted%%=*}=" "$build/fragment" | tail -n 1)" != "$wanted" ] ;;
+		*) true ;;
+		esac || { echo "not granted: $wanted"; fragment=1; }
+	done <"$build/fragment"
+	return "$fragment"
+}
+
+if [ ! -e "$src/Makefile" ]; then
+	run_step "unpack and patch Linux $release" "$cache/log/unpack.log" unpack_source
+fi
+if [ ! -e "$build/complete" ]; then
+	run_step "configure Linux $release ($flavour)" "$cache/log/configure-$flavour.log" configure
+	run_step "build Linux $release ($flavour), 6 to 15 minutes" "$cache/log/build-$flavour.log" \
+		make -C "$src" O="$build" "${kmake_vars[@]}" -j"$(nproc)" bzImage modules
+	touch "$build/complete"
+fi
+say "kernel: Linux $release ($flavour) in $build"
+echo "$build"
