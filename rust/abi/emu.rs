@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Control of the software TDX Module by SEAMCALL.
+//!
+//! A control call has bits 31:24 of RAX set to [`MARK`]. A real TDX Module refuses such a leaf as
+//! OPERAND_INVALID on RAX, and no P-SEAMLDR is reached because bit 63 is clear, so asking is safe
+//! anywhere. It is how test suites in `tdx_pages.ko` drive `tdx_emu.ko` without needing a symbol
+//! of it, and how they learn that nobody answers and skip.
+
+use super::Leaf;
+
+/// Bits 31:24 of RAX in every control call.
+pub(crate) const MARK: u64 = 0xe5 << 24;
+
+/// What [`Control::Ping`] answers in R8: "TDX-EMU1".
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"TDX-EMU1");
+
+/// The control calls; the number stands in bits 15:0 of RAX.
+///
+/// Operands in RCX, RDX, R8, R9, R10; outputs in the same registers and R11. A call that is
+/// understood answers TDX_SUCCESS; any other OPERAND_INVALID on the register that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Control {
+    /// Is a software TDX Module there? Out: R8 = [`MAGIC`].
+    Ping = 0,
+    /// Forget all pages, objects, faults and counters; metadata as at load.
+    Reset = 1,
+    /// Set a metadata field. In: RCX id, RDX value, R8 = 1 makes the field missing instead.
+    SetField = 2,
+    /// Let calls of a leaf fail. In: RCX leaf number, RDX from the n-th call on, counted from now
+    /// (1 is the next), R8 status, R9 = 0 before any effect or 1 after the whole effect, R10 how
+    /// many calls. A second one for the same leaf takes the place of the first.
+    Fail = 3,
+    /// Interrupt. In: RCX leaf number, RDX = k. TDH.EXT.MEM.ADD stops after every k entries; a
+    /// leaf that is resumed with its original operands answers INTERRUPTED_RESUMABLE k times
+    /// before it completes. 0 ends it.
+    Interrupt = 4,
+    /// Refuse an IOMMU as not capable. In: RCX register base. Up to eight at a time.
+    Refuse = 5,
+    /// Calls of a leaf since the last reset. In: RCX leaf number. Out: R8 calls, R9 of them plain
+    /// success.
+    Calls = 6,
+    /// The page balance. Out: RCX pages ever taken, RDX pages proved and let go, R8 pages of the
+    /// pool, R9 owned now without the pool, R10 let go but still dirty, R11 host bugs.
+    Balance = 7,
+    /// One page. In: RCX HPA. Out: RCX type, RDX owner, R8 = 1 if private-dirty.
+    Page = 8,
+    /// Stop honouring releases. In: RCX = 1: TDH.IOMMU.CLEAR succeeds but every page stays owned;
+    /// RCX = 2: only the page in RDX stays owned; 0 ends it.
+    KeepPages = 9,
+}
+
+impl Control {
+    /// The leaf word for RAX.
+    pub(crate) const fn leaf(self) -> Leaf {
+        // CAST: An enum with `u64` values.
+        Leaf::from_raw(MARK | self as u64)
+    }
+
+    /// The control call in a RAX, if it is one.
+    pub(crate) fn from_raw(rax: u64) -> Option<Self> {
+        [
+            Self::Ping,
+            Self::Reset,
+            Self::SetField,
+            Self::Fail,
+            Self::Interrupt,
+            Self::Refuse,
+            Self::Calls,
+            Self::Balance,
+            Self::Page,
+            Self::KeepPages,
+        ]
+        .into_iter()
+        .find(|control| control.leaf().raw() == rax)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_tdx_module_refuses_every_control_call() {
+        for n in 0..=9 {
+            let control = Control::from_raw(MARK | n).unwrap();
+            assert!(control.leaf().has_reserved_bits());
+            assert_eq!(control.leaf().raw() >> 63, 0);
+        }
+        assert_eq!(Control::from_raw(MARK | 10), None);
+        assert_eq!(Control::from_raw(7), None);
+    }
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure parts of both kernel modules, compiled for the host.
+//!
+//! Nothing is written twice: the files are those of the kernel modules, and their tests stand
+//! beside the code.
+
+#[path = "../abi/mod.rs"]
+pub(crate) mod abi;
+
+#[path = "../tdx_emu/model/mod.rs"]
+pub(crate) mod model;
