@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Inline functions and macros of the kernel that Rust cannot reach.  No policy:
+ * what to do with an answer is decided by the caller.
+ */
+#ifndef TDX_PAGES_HELPERS_H
+#define TDX_PAGES_HELPERS_H
+
+#include <linux/types.h>
+
+struct dentry;
+struct seq_file;
+
+/* mm.c: memory by HPA; 0 is no page that the allocator would give. */
+u64 tdx_pages_alloc_block(unsigned int order, int nid, bool zero);
+void tdx_pages_free_block(u64 hpa, unsigned int order);
+void tdx_pages_split_block(u64 hpa, unsigned int order);
+u64 tdx_pages_alloc_folio(unsigned int order, int nid);
+void tdx_pages_free_folio(u64 hpa);
+void *tdx_pages_va(u64 hpa);
+struct page *tdx_pages_page(u64 hpa);
+int tdx_pages_nid(u64 hpa);
+u64 tdx_pages_available(void);
+void tdx_pages_clflush(u64 hpa, u64 bytes);
+
+/* kernel.c: the platform. */
+bool tdx_pages_on_tdx_platform(void);
+bool tdx_pages_has_pw_mce(void);
+unsigned int tdx_pages_phys_bits(void);
+const void *tdx_pages_dmar_get(size_t *len);
+void tdx_pages_dmar_put(const void *table);
+int tdx_pages_proximity_node(u32 proximity);
+unsigned int tdx_pages_possible_cpus(void);
+void tdx_pages_resched(void);
+
+/* debugfs.c: files that hold the kernel module while they are open. */
+int tdx_pages_debugfs_add(const void *context);
+void tdx_pages_debugfs_remove(void);
+
+/* What debugfs.c calls; Rust, in rust/tdx_pages/debugfs.rs. */
+void tdx_pages_show_summary(struct seq_file *m, const void *context);
+void tdx_pages_show_users(struct seq_file *m, const void *context);
+
+#endif /* TDX_PAGES_HELPERS_H */

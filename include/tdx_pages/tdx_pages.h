@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What rust/tdx_pages/bindings.rs is made from.
+ */
+#ifndef TDX_PAGES_TDX_PAGES_H
+#define TDX_PAGES_TDX_PAGES_H
+
+#include <asm/tdx.h>
+
+#include <tdx_pages/helpers.h>
+#include <tdx_pages/seamcall.h>
+#ifdef TDX_PAGES_KUNIT
+#include <tdx_pages/test.h>
+#endif
+
+#endif /* TDX_PAGES_TDX_PAGES_H */

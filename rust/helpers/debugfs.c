@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * debugfs files with an owner: one that is open holds the kernel module, so
+ * that its code cannot go away under the reader.  The kernel crate's debugfs
+ * sets none, and a file still open at rmmod oopses when it is closed.
+ */
+#include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+#include <tdx_pages/helpers.h>
+
+static struct dentry *root;
+
+static int summary_show(struct seq_file *m, void *unused)
+{
+	tdx_pages_show_summary(m, m->private);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(summary);
+
+static int users_show(struct seq_file *m, void *unused)
+{
+	tdx_pages_show_users(m, m->private);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(users);
+
+/*
+ * @context is handed to the show functions and must live until
+ * tdx_pages_debugfs_remove() has returned.  Readers see counts only, yet which
+ * device holds how much is for root.
+ */
+int tdx_pages_debugfs_add(const void *context)
+{
+	void *data = (void *)context;
+
+	root = debugfs_create_dir("tdx_pages", NULL);
+	if (IS_ERR(root)) {
+		int ret = PTR_ERR(root);
+
+		root = NULL;
+		return ret;
+	}
+	debugfs_create_file("summary", 0400, root, data, &summary_fops);
+	debugfs_create_file("users", 0400, root, data, &users_fops);
+
+	return 0;
+}
+
+/* Waits for readers that are inside; none comes in afterwards. */
+void tdx_pages_debugfs_remove(void)
+{
+	debugfs_remove(root);
+	root = NULL;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What Rust asks of the platform.
+ */
+#include <linux/acpi.h>
+#include <linux/cpumask.h>
+#include <linux/module.h>
+#include <linux/numa.h>
+#include <linux/sched.h>
+
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
+
+#include <tdx_pages/helpers.h>
+
+MODULE_VERSION("0.1");
+
+/* The kernel found TDX KeyIDs: a real TDX Module may be there. */
+bool tdx_pages_on_tdx_platform(void)
+{
+	return boot_cpu_has(X86_FEATURE_TDX_HOST_PLATFORM);
+}
+
+/* A partial write to memory that had a private KeyID raises a machine check. */
+bool tdx_pages_has_pw_mce(void)
+{
+	return boot_cpu_has_bug(X86_BUG_TDX_PW_MCE);
+}
+
+/* Physical address bits, those of the KeyIDs already taken off. */
+unsigned int tdx_pages_phys_bits(void)
+{
+	return boot_cpu_data.x86_phys_bits;
+}
+
+/* The ACPI DMAR table with its header, or NULL.  To be put by the caller. */
+const void *tdx_pages_dmar_get(size_t *len)
+{
+	struct acpi_table_header *table;
+
+	if (ACPI_FAILURE(acpi_get_table(ACPI_SIG_DMAR, 0, &table)))
+		return NULL;
+	*len = table->length;
+
+	return table;
+}
+
+void tdx_pages_dmar_put(const void *table)
+{
+	acpi_put_table((struct acpi_table_header *)table);
+}
+
+/* The NUMA node of an ACPI proximity domain, or NUMA_NO_NODE. */
+int tdx_pages_proximity_node(u32 proximity)
+{
+#ifdef CONFIG_ACPI_NUMA
+	if (proximity <= INT_MAX)
+		return pxm_to_node(proximity);
+#endif
+	return NUMA_NO_NODE;
+}
+
+unsigned int tdx_pages_possible_cpus(void)
+{
+	return num_possible_cpus();
+}
+
+void tdx_pages_resched(void)
+{
+	cond_resched();
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kernel's page and folio allocator for Rust, by HPA.
+ */
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
+
+#include <asm/cacheflush.h>
+
+#include <tdx_pages/helpers.h>
+
+
+/*
+ * How hard to try.  A large block is a wish: no reclaim worth the name, no
+ * warning.  A single page may reclaim, but no page of ours is worth an OOM
+ * kill: the TDX Module told how many there must be.
+ */
+static gfp_t block_gfp(unsigned int order, bool zero)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+
+	gfp |= order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
+	if (zero)
+		gfp |= __GFP_ZERO;
+
+	return gfp;
+}
+
+/*
+ * 2^@order pages in one piece, not compound; on @nid if it is not negative and
+ * has them, else where there are.  0 if there are none.  May sleep.
+ */
+u64 tdx_pages_alloc_block(unsigned int order, int nid, bool zero)
+{
+	struct page *page;
+
+	if (nid < 0 || nid >= MAX_NUMNODES || !node_online(nid))
+		nid = numa_mem_id();
+	page = alloc_pages_node(nid, block_gfp(order, zero), order);
+
+	return page ? page_to_phys(page) : 0;
+}
+
+/* Any context. */
+void tdx_pages_free_block(u64 hpa, unsigned int order)
+{
+	__free_pages(phys_to_page(hpa), order);
+}
+
+/* From here on each page of the block is freed by itself. */
+void tdx_pages_split_block(u64 hpa, unsigned int order)
+{
+	if (order)
+		split_page(phys_to_page(hpa), order);
+}
+
+/*
+ * A zeroed folio of 2^@order pages, naturally aligned; nodes as above.  Unlike
+ * a large block it is no wish: there is no other form to fall back to.
+ */
+u64 tdx_pages_alloc_folio(unsigned int order, int nid)
+{
+	struct folio *folio;
+
+	if (nid < 0 || nid >= MAX_NUMNODES || !node_online(nid))
+		nid = numa_mem_id();
+	folio = __folio_alloc_node(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL,
+				   order, nid);
+
+	return folio ? PFN_PHYS(folio_pfn(folio)) : 0;
+}
+
+/* Any context. */
+void tdx_pages_free_folio(u64 hpa)
+{
+	folio_put(page_folio(phys_to_page(hpa)));
+}
+
+void *tdx_pages_va(u64 hpa)
+{
+	return phys_to_virt(hpa);
+}
+
+struct page *tdx_pages_page(u64 hpa)
+{
+	return phys_to_page(hpa);
+}
+
+int tdx_pages_nid(u64 hpa)
+{
+	return page_to_nid(phys_to_page(hpa));
+}
+
+/* Pages that can be had without swapping, as /proc/meminfo's MemAvailable. */
+u64 tdx_pages_available(void)
+{
+	long pages = si_mem_available();
+
+	return pages > 0 ? pages : 0;
+}
+
+void tdx_pages_clflush(u64 hpa, u64 bytes)
+{
+	clflush_cache_range(phys_to_virt(hpa), bytes);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that the host hands over to the TDX Module for TDX Connect, and its return.
+//!
+//! A page goes back to the kernel's allocator only after the TDX Module has proved, for that very
+//! 4 KiB page, that it let go of it, or when the call that would have given it away never reached
+//! the TDX Module. `Documentation/` tells the states; the modules below are the rooms.
+
+// First, because its macros are used by the suites in the others.
+#[cfg(TDX_PAGES_KUNIT)]
+#[macro_use]
+#[path = "tdx_pages/emu.rs"]
+mod emu;
+
+mod abi;
+#[path = "tdx_pages/attach.rs"]
+mod attach;
+#[path = "tdx_pages/bindings.rs"]
+mod bindings;
+#[path = "tdx_pages/custody/mod.rs"]
+mod custody;
+#[path = "tdx_pages/debugfs.rs"]
+mod debugfs;
+#[path = "tdx_pages/mm/mod.rs"]
+mod mm;
+#[path = "tdx_pages/platform.rs"]
+mod platform;
+#[path = "tdx_pages/print.rs"]
+mod print;
+#[path = "tdx_pages/seam/mod.rs"]
+mod seam;
+#[path = "tdx_pages/users/mod.rs"]
+mod users;
+
+use crate::attach::{
+    Attached,
+    Choice,
+    Options, //
+};
+use crate::debugfs::Debugfs;
+use kernel::prelude::*;
+
+module! {
+    type: TdxPages,
+    name: "tdx_pages",
+    authors: ["The tdx-pages developers"],
+    description: "Host memory handed over to the Intel TDX Module for TDX Connect",
+    license: "GPL",
+    params: {
+        pool: bool {
+            default: true,
+            description: "Bring up the extension pool (default: 1); its pages stay with the TDX Module until the next boot",
+        },
+        iommu: i32 {
+            default: -1,
+            description: "Set up the IOMMUs: -1 yes, but not on a real TDX platform (default), 0 no, 1 yes",
+        },
+        global_keyid: u16 {
+            default: 0,
+            description: "The global KeyID where the kernel found none, for tdx_emu only",
+        },
+        clflush: i32 {
+            default: -1,
+            description: "Flush pages before they are handed over: -1 as the TDX Module asks (default), 0 no, 1 yes",
+        },
+    },
+}
+
+struct TdxPages {
+    // Fields are dropped in order: nobody looks in any more when things come down.
+    _debugfs: Option<Debugfs>,
+    _attached: Attached,
+}
+
+impl kernel::Module for TdxPages {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let options = Options {
+            pool: module_parameters::pool.value(),
+            iommu: Choice::from_parameter("iommu", module_parameters::iommu.value())?,
+            clflush: Choice::from_parameter("clflush", module_parameters::clflush.value())?,
+            global_keyid: module_parameters::global_keyid.value(),
+            ..Options::default()
+        };
+        let attached = Attached::new(options)?;
+        Ok(Self {
+            _debugfs: Debugfs::new(attached.kernel()),
+            _attached: attached,
+        })
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Handing over a list of any length, in windows of 512, for good.
+//!
+//! TDH.EXT.MEM.ADD takes entries one by one and says in its list word how far it came, so a
+//! hand-over may stop anywhere. What was taken is held for good; what was offered but not taken is
+//! put to the proof; what was never offered is the host's, because no call named it.
+
+use super::{
+    lent::Unproved,
+    memory::{
+        Memory,
+        Platform,
+        PublishedRoot,
+        Refusal,
+        RootPage, //
+    },
+    transitions::State, //
+};
+use crate::abi::{
+    list::{
+        HpaListInfo,
+        ListWordError, //
+    },
+    Status,
+    ROOT_ENTRIES, //
+};
+
+/// Why feeding stopped before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The leaf ended with this status.
+    Status(Status),
+    /// The leaf was interrupted, and the list word it gave back is wrong.
+    Word(ListWordError),
+    /// The leaf was interrupted without having moved on: going on might never end.
+    Stalled,
+}
+
+/// How a hand-over for good ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fed {
+    /// Pages that the TDX Module has, by its own word or because they are not proved free.
+    pub(crate) held: usize,
+    /// Pages that went back to the allocator.
+    pub(crate) freed: usize,
+    /// Why it ended before all pages were taken; [`None`] if it did not.
+    pub(crate) stopped: Option<Stopped>,
+    /// The first page that was offered, is not said to be taken, and is not proved free either.
+    pub(crate) unproved: Option<Unproved>,
+}
+
+/// How far feeding came, in pages from the first.
+struct Progress {
+    taken: usize,
+    offered: usize,
+    stopped: Option<Stopped>,
+}
+
+/// Hands all pages of `memory` over, to be held for good.
+///
+/// `call` makes one SEAMCALL with the list word and gives back the status and the word that
+/// came. [`Err`] if no SEAMCALL was made; the memory is back with it. Sleeps.
+pub(crate) fn hand_over_for_good<P: Platform>(
+    platform: &P,
+    user: &P::User,
+    memory: P::Memory,
+    call: impl FnMut(HpaListInfo) -> (Status, HpaListInfo),
+) -> Result<Fed, (Refusal, P::Memory)> {
+    let entry = platform.enter(user, memory)?;
+    let Some(mut lent) = platform.take(&entry) else {
+        // Nobody else knows a record that was made this moment.
+        return Ok(Fed {
+            held: 0,
+            freed: 0,
+            stopped: None,
+            unproved: None,
+        });
+    };
+    let pages = lent.pages();
+    let progress = match lent.memory() {
+        Some(memory) => {
+            for block in memory.blocks() {
+                platform.flush(*block);
+            }
+            feed(platform, memory, call)
+        }
+        None => Progress {
+            taken: 0,
+            offered: 0,
+            stopped: None,
+        },
+    };
+    let Progress {
+        taken,
+        offered,
+        stopped,
+    } = progress;
+
+    lent.never_offered(offered..pages);
+    let unproved = lent.prove(platform, taken..offered);
+    let freed = lent.settle();
+    let held = lent.owing();
+    if held == 0 {
+        drop(lent);
+        platform.strike(entry);
+    } else {
+        platform.put(&entry, lent, State::HeldForGood);
+    }
+    Ok(Fed {
+        held,
+        freed,
+        stopped,
+        unproved,
+    })
+}
+
+/// Makes the calls.
+fn feed<P: Platform>(
+    platform: &P,
+    memory: &P::Memory,
+    mut call: impl FnMut(HpaListInfo) -> (Status, HpaListInfo),
+) -> Progress {
+    let mut progress = Progress {
+        taken: 0,
+        offered: 0,
+        stopped: None,
+    };
+    let mut hpas = memory.hpas();
+    loop {
+        let mut root = platform.root();
+        let window = hpas.by_ref().take(ROOT_ENTRIES).map(|hpa| hpa.get());
+        let Some(entries) = root.fill(window) else {
+            return progress;
+        };
+        let root = root.publish();
+        let start = progress.taken;
+        let mut word = HpaListInfo::new(entries, root.hpa());
+        // Each round but the last moves the first entry on: at most 512.
+        loop {
+            let (status, back) = call(word);
+            if status.is_not_executed() && word.first() == 0 {
+                // This window has reached nobody.
+                progress.stopped = Some(Stopped::Status(status));
+                return progress;
+            }
+            progress.offered = start + entries.get();
+            if status.is_success() {
+                // The word is not looked at: a complete one must never be fed again.
+                progress.taken = progress.offered;
+                break;
+            }
+            let stopped = match word.processed(back) {
+                Err(problem) if status == Status::INTERRUPTED_RESUMABLE => Stopped::Word(problem),
+                Ok(0) if status == Status::INTERRUPTED_RESUMABLE => Stopped::Stalled,
+                Ok(moved) => {
+                    progress.taken += moved;
+                    if status == Status::INTERRUPTED_RESUMABLE {
+                        word = back;
+                        continue;
+                    }
+                    Stopped::Status(status)
+                }
+                // A final status beside a wrong word: how many were taken is not known. The proof
+                // finds out, page by page.
+                Err(_) => Stopped::Status(status),
+            };
+            progress.stopped = Some(stopped);
+            return progress;
+        }
+    }
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that is not ours, and which of its pages came back.
+
+use super::memory::{
+    Memory,
+    Platform, //
+};
+use crate::abi::{
+    block::{
+        Block,
+        MAX_BLOCK_PAGES, //
+    },
+    Hpa,
+    Status, //
+};
+use core::ops::Range;
+
+/// A page that did not come back, and what the TDX Module said about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unproved {
+    /// The page's number within its object, from 0.
+    pub(crate) index: usize,
+    /// The status of its proof.
+    pub(crate) status: Status,
+}
+
+/// Memory in the hands of the TDX Module.
+///
+/// There is no way to read, map or free it here but by proof. Dropping it frees no page: only the
+/// bookkeeping ends.
+///
+/// # Invariants
+///
+/// - `bits` has a bit for each page of `memory`.
+/// - A set bit means that the page is proved, or was never offered to the TDX Module.
+/// - `owing` is the number of pages that have not been freed. A page of a plain block is freed as
+///   soon as [`Lent::settle`] or [`Lent::retry`] finds its bit set; a folio as soon as all its
+///   bits are.
+/// - A plain block is split if and only if some, but not all of its pages have been freed.
+pub(crate) struct Lent<P: Platform> {
+    // `None` only once it has been taken apart.
+    memory: Option<P::Memory>,
+    bits: P::Bits,
+    pages: usize,
+    owing: usize,
+}
+
+/// The bits of one block as they were, to tell what is new.
+type Before = [u64; MAX_BLOCK_PAGES / 64];
+
+fn bit(words: &[u64], index: usize) -> bool {
+    words
+        .get(index / 64)
+        .is_some_and(|word| word >> (index % 64) & 1 != 0)
+}
+
+fn set_bit(words: &mut [u64], index: usize) {
+    if let Some(word) = words.get_mut(index / 64) {
+        *word |= 1 << (index % 64);
+    }
+}
+
+/// Puts those pages of a block to the proof that lie in `range` and are not back. `start` is the
+/// number of the block's first page.
+fn prove_block<P: Platform>(
+    platform: &P,
+    bits: &mut [u64],
+    block: Block,
+    start: usize,
+    range: &Range<usize>,
+) -> Option<Unproved> {
+    let mut first = None;
+    for (page, index) in block.hpas().zip(start..) {
+        if !range.contains(&index) || bit(bits, index) {
+            continue;
+        }
+        let status = platform.prove(page);
+        if status.is_success() {
+            set_bit(bits, index);
+        } else {
+            first = first.or(Some(Unproved { index, status }));
+        }
+    }
+    first
+}
+
+impl<P: Platform> Lent<P> {
+    /// Words of `u64` that the bits of `pages` pages take.
+    pub(crate) const fn words(pages: usize) -> usize {
+        pages.div_ceil(64)
+    }
+
+    /// Takes memory over, none of which has been offered yet. `bits` must have
+    /// [`Lent::words`] words, all zero; a shorter one would only mean that pages past its end are
+    /// never found proved.
+    pub(crate) fn new(memory: P::Memory, bits: P::Bits) -> Self {
+        let pages = memory.pages();
+        // INVARIANT: No bit is set and no page is freed.
+        Self {
+            memory: Some(memory),
+            bits,
+            pages,
+            owing: pages,
+        }
+    }
+
+    /// The memory, to name its pages.
+    pub(crate) fn memory(&self) -> Option<&P::Memory> {
+        self.memory.as_ref()
+    }
+
+    /// The number of its pages.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// The number of pages that have not come back to the allocator.
+    pub(crate) fn owing(&self) -> usize {
+        self.owing
+    }
+
+    /// Whether page `index` is proved or was never offered.
+    pub(crate) fn is_back(&self, index: usize) -> bool {
+        bit(self.bits.as_ref(), index)
+    }
+
+    /// Notes that pages were never named in an operand that reached the TDX Module.
+    pub(crate) fn never_offered(&mut self, pages: Range<usize>) {
+        for index in pages {
+            set_bit(self.bits.as_mut(), index);
+        }
+    }
+
+    /// Puts the pages of `range` to the proof, each by itself: page k decides for page k only.
+    /// Returns the first that failed.
+    pub(crate) fn prove(&mut self, platform: &P, range: Range<usize>) -> Option<Unproved> {
+        let mut first = None;
+        let mut start = 0;
+        for block in self.memory.iter().flat_map(|memory| memory.blocks()) {
+            if start >= range.end {
+                break;
+            }
+            let end = start + block.pages();
+            if end > range.start {
+                let bits = self.bits.as_mut();
+                let failed = prove_block(platform, bits, *block, start, &range);
+                first = first.or(failed);
+            }
+            start = end;
+        }
+        first
+    }
+
+    /// Whether every page is back, so that the memory is the host's again.
+    pub(crate) fn all_back(&self) -> bool {
+        (0..self.pages).all(|index| self.is_back(index))
+    }
+
+    /// Gives the memory back if every page is back and none has been freed.
+    pub(crate) fn into_memory(mut self) -> Result<P::Memory, Self> {
+        if self.owing != self.pages || !self.all_back() {
+            return Err(self);
+        }
+        self.memory.take().ok_or(self)
+    }
+
+    /// Frees every page that is back, for the first time. Returns how many.
+    pub(crate) fn settle(&mut self) -> usize {
+        self.each_block(|_, _, _| {}, true)
+    }
+
+    /// Tries again for every page that is not back, and frees those that pass the proof. Returns
+    /// how many were freed and the first that failed.
+    ///
+    /// RECLAIM goes before the proof: TDX Modules of the TDX-IO preview keep the pages of a cleared
+    /// IOMMU until they are asked for one by one. `[1]` M20. Elsewhere it fails and changes nothing.
+    pub(crate) fn retry(&mut self, platform: &P) -> (usize, Option<Unproved>) {
+        let _ = self.reclaim(platform);
+        let mut first = None;
+        let freed = self.each_block(
+            |bits, block, range| {
+                let failed = prove_block(platform, bits, block, range.start, &range);
+                first = first.or(failed);
+            },
+            false,
+        );
+        (freed, first)
+    }
+
+    /// Goes through the blocks: lets `prove` set bits of the block's pages and frees what is new.
+    /// With `fresh` no page has been freed yet, whatever its bit says.
+    fn each_block(
+        &mut self,
+        mut prove: impl FnMut(&mut [u64], Block, Range<usize>),
+        fresh: bool,
+    ) -> usize {
+        let owing = self.owing;
+        let mut start = 0;
+        let mut index = 0;
+        while let Some(block) = self.block(index) {
+            let end = start + block.pages();
+            let mut before: Before = [0; MAX_BLOCK_PAGES / 64];
+            if !fresh {
+                for page in (start..end).filter(|page| self.is_back(*page)) {
+                    set_bit(&mut before, page - start);
+                }
+            }
+            prove(self.bits.as_mut(), block, start..end);
+            self.free_new(index, start..end, &before);
+            start = end;
+            index += 1;
+        }
+        owing - self.owing
+    }
+
+    /// Block `index` of the memory.
+    fn block(&self, index: usize) -> Option<Block> {
+        self.memory.as_ref()?.blocks().get(index).copied()
+    }
+
+    /// Frees the pages of block `index` whose bit is set but was not `before`.
+    fn free_new(&mut self, index: usize, range: Range<usize>, before: &Before) {
+        let pages = range.len();
+        let had = (0..pages).filter(|page| bit(before, *page)).count();
+        let has = range.clone().filter(|page| self.is_back(*page)).count();
+        if has == had {
+            return;
+        }
+        let Some(memory) = self.memory.as_mut() else {
+            return;
+        };
+        let folio = index < memory.folios();
+        if has == pages && (folio || had == 0) {
+            // SAFETY:
+            // - All bits of the block are set: each page is proved or was never offered.
+            // - It is not split and no page of it is freed: it is a folio, which is freed here
+            //   only, when its last bit is set; or no bit was set before, and a plain block is
+            //   split when the first of its pages is freed.
+            // - `Drop` ends this memory by `forget_pages`.
+            unsafe { memory.free_block(index) };
+            self.owing -= pages;
+        } else if !folio {
+            if had == 0 {
+                // SAFETY: By the invariant no page of the block has been freed, since no bit was
+                // set before; from now on its pages are freed one by one below.
+                unsafe { memory.split_block(index) };
+            }
+            let Some(block) = memory.blocks().get(index).copied() else {
+                return;
+            };
+            for (page, hpa) in block.hpas().enumerate() {
+                if bit(self.bits.as_ref(), range.start + page) && !bit(before, page) {
+                    // SAFETY: The page's bit is set, so it is proved or was never offered; it was
+                    // not set before, so the page has not been freed. The block is split.
+                    unsafe { memory.free_page(hpa) };
+                    self.owing -= 1;
+                }
+            }
+        }
+    }
+
+    /// Asks for the pages one by one with TDH.PHYMEM.PAGE.RECLAIM. Returns the first that failed.
+    pub(crate) fn reclaim(&self, platform: &P) -> Option<Unproved> {
+        let mut first = None;
+        for (index, page) in self.hpas() {
+            let status = platform.reclaim(page);
+            if !status.is_success() {
+                first = first.or(Some(Unproved { index, status }));
+            }
+        }
+        first
+    }
+
+    /// The pages that are not back, with their numbers.
+    fn hpas(&self) -> impl Iterator<Item = (usize, Hpa)> + '_ {
+        self.memory
+            .iter()
+            .flat_map(|memory| memory.hpas().enumerate())
+            .filter(|(index, _)| !self.is_back(*index))
+    }
+}
+
+impl<P: Platform> Drop for Lent<P> {
+    fn drop(&mut self) {
+        if let Some(memory) = self.memory.take() {
+            memory.forget_pages();
+        }
+    }
+}

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The transitions on real memory, through the real SEAMCALL path.
+
+use kernel::prelude::*;
+
+#[kunit_tests(tdx_pages_custody)]
+mod tests {
+    use crate::abi::{
+        list::{
+            Entries,
+            HpaListInfo, //
+        },
+        Leaf,
+        Status, //
+    };
+    use crate::custody::{
+        feed::{
+            hand_over_for_good,
+            Stopped, //
+        },
+        memory::{
+            Memory,
+            Platform,
+            PublishedRoot,
+            RootPage, //
+        },
+        transitions::{
+            hand_over,
+            Answer,
+            HandOverError,
+            Held,
+            ReleaseError,
+            Why, //
+        }, //
+    };
+    use crate::emu::{
+        Emu,
+        Fault,
+        KEYID, //
+    };
+    use crate::mm::{
+        blocks::Node,
+        Blocks, //
+    };
+    use crate::platform::Kernel;
+    use crate::seam;
+    use crate::users::registry::{
+        Balance,
+        Owner, //
+    };
+    use kernel::{
+        prelude::*,
+        time::Delta, //
+    };
+
+    /// A leaf without any meaning: the pages are taken by TDH.EXT.MEM.ADD, whose answer stands
+    /// for that of any leaf that takes all or nothing.
+    const LEAF: Leaf = Leaf::EXT_MEM_ADD;
+
+    fn kernel() -> Result<Kernel> {
+        Kernel::new(KEYID, false, Delta::from_secs(1))
+    }
+
+    fn owner(kernel: &Kernel) -> Owner {
+        Owner::new(&kernel.users().ext_pool)
+    }
+
+    fn balance(kernel: &Kernel) -> Balance {
+        kernel.users().ext_pool.account().balance()
+    }
+
+    /// Gives pages to the software TDX Module, by one list.
+    fn take(kernel: &Kernel, memory: &Blocks) -> Answer {
+        let mut root = kernel.root();
+        let Some(entries) = root.fill(memory.hpas().map(|hpa| hpa.get())) else {
+            return Answer::of(Status::OPERAND_INVALID);
+        };
+        let root = root.publish();
+        Answer::of(seam::ext_mem_add(HpaListInfo::new(entries, root.hpa())).0)
+    }
+
+    fn held(kernel: &Kernel, pages: usize) -> Result<Held<Blocks, Kernel>> {
+        let memory = Blocks::new(pages, Node::Any)?;
+        hand_over(kernel, &owner(kernel), memory, LEAF, |m| take(kernel, m)).map_err(|_| EIO)
+    }
+
+    #[test]
+    fn held_then_released_by_reset() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        for pages in [1, 2, 511, 512] {
+            let held = held(&kernel, pages)?;
+            expect_eq!(balance(&kernel).held, pages);
+            expect_eq!(emu.balance()?.pool, u64::try_from(pages)?);
+            // No leaf gives pool pages back; the software TDX Module forgets them.
+            emu.reset()?;
+            let memory = held
+                .release(LEAF, |_| Answer::of(Status::SUCCESS))
+                .map_err(|_| EIO)?;
+            expect_eq!(memory.pages(), pages);
+            let (wbinvd, _) = emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?;
+            expect_eq!(wbinvd, u64::try_from(pages)?);
+            expect_eq!(balance(&kernel).held, 0);
+        }
+        let all = 1 + 2 + 511 + 512;
+        expect_eq!(balance(&kernel).handed_over, all);
+        expect_eq!(balance(&kernel).released, all);
+        Ok(())
+    }
+
+    #[test]
+    fn not_executed_needs_no_proof() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        for status in [
+            Status::UD,
+            Status::GP,
+            Status::VMFAILINVALID,
+            Status::SYS_SHUTDOWN,
+            Status::SYS_NOT_READY,
+            Status::OPERAND_INVALID,
+        ] {
+            let memory = Blocks::new(3, Node::Any)?;
+            let back = hand_over(&kernel, &owner(&kernel), memory, LEAF, |_| {
+                Answer::of(status)
+            });
+            match back {
+                Err(HandOverError::Back(memory, same)) => {
+                    expect_eq!(memory.pages(), 3);
+                    expect_eq!(same, status);
+                }
+                _ => return Err(EIO),
+            }
+        }
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (0, 0));
+        expect_eq!(balance(&kernel), Balance::default());
+        Ok(())
+    }
+
+    #[test]
+    fn failed_without_effect_is_proved() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        emu.fail(LEAF, 1, 1, Status::SYS_BUSY, Fault::Before)?;
+        let memory = Blocks::new(5, Node::Any)?;
+        let back = hand_over(&kernel, &owner(&kernel), memory, LEAF, |m| take(&kernel, m));
+        expect!(matches!(
+            back,
+            Err(HandOverError::Back(_, Status::SYS_BUSY))
+        ));
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (5, 5));
+        Ok(())
+    }
+
+    #[test]
+    fn failed_with_effect_is_quarantined() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        emu.fail(LEAF, 1, 1, Status::SYS_BUSY, Fault::After)?;
+        let memory = Blocks::new(5, Node::Any)?;
+        let kept = hand_over(&kernel, &owner(&kernel), memory, LEAF, |m| take(&kernel, m));
+        match kept {
+            Err(HandOverError::Settled(settled)) => {
+                expect_eq!((settled.freed, settled.quarantined), (0, 5));
+                expect_eq!(settled.cause.why, Why::HandOverFailed);
+            }
+            _ => return Err(EIO),
+        }
+        expect_eq!(balance(&kernel).quarantined, 5);
+        emu.reset()?;
+        let remains = kernel.close();
+        expect_eq!((remains.lost, remains.held_for_good), (0, 0));
+        expect_eq!(balance(&kernel).released, 5);
+        Ok(())
+    }
+
+    #[test]
+    fn given_up_while_interrupted_is_abandoned() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let memory = Blocks::new(4, Node::Any)?;
+        let kept = hand_over(&kernel, &owner(&kernel), memory, LEAF, |_| Answer {
+            given_up: true,
+            ..Answer::of(Status::INTERRUPTED_RESUMABLE)
+        });
+        match kept {
+            Err(HandOverError::Settled(settled)) => {
+                expect_eq!((settled.freed, settled.quarantined), (0, 4));
+                expect_eq!(settled.cause.why, Why::Abandoned);
+            }
+            _ => return Err(EIO),
+        }
+        // Not one page was put to the proof.
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (0, 0));
+        expect_eq!(kernel.close().lost, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn failed_release_stays_held() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let first = held(&kernel, 3)?;
+        let (second, status) = match first.release(LEAF, |_| Answer::of(Status::OPERAND_BUSY)) {
+            Err(ReleaseError::StillHeld(held, status)) => (held, status),
+            _ => return Err(EIO),
+        };
+        expect_eq!(status, Status::OPERAND_BUSY);
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (0, 0));
+        expect_eq!(balance(&kernel).held, 3);
+        emu.reset()?;
+        let memory = second
+            .release(LEAF, |_| Answer::of(Status::SUCCESS))
+            .map_err(|_| EIO)?;
+        expect_eq!(memory.pages(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn success_while_owned_frees_nothing() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 7)?;
+        match held.release(LEAF, |_| Answer::of(Status::SUCCESS)) {
+            Err(ReleaseError::Settled(settled)) => {
+                expect_eq!((settled.freed, settled.quarantined), (0, 7));
+                expect_eq!(settled.cause.why, Why::NotProved);
+                let first = settled.cause.unproved.ok_or(EIO)?;
+                expect_eq!(first.index, 0);
+                expect_eq!(first.status.masked(), Status::PAGE_METADATA_INCORRECT);
+            }
+            _ => return Err(EIO),
+        }
+        emu.reset()?;
+        expect_eq!(kernel.close().lost, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_page_decides_for_itself_only() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 21)?;
+        emu.reset()?;
+        // The proofs of pages 9, 10 and 11, in the first block of 16, fail once each.
+        emu.fail(
+            Leaf::PHYMEM_PAGE_WBINVD,
+            10,
+            3,
+            Status::OPERAND_BUSY,
+            Fault::Before,
+        )?;
+        match held.release(LEAF, |_| Answer::of(Status::SUCCESS)) {
+            Err(ReleaseError::Settled(settled)) => {
+                expect_eq!((settled.freed, settled.quarantined), (18, 3));
+                expect_eq!(settled.cause.unproved.map(|page| page.index), Some(9));
+            }
+            _ => return Err(EIO),
+        }
+        expect_eq!(balance(&kernel).quarantined, 3);
+        expect_eq!(balance(&kernel).released, 18);
+        expect_eq!(kernel.close().lost, 0);
+        expect_eq!(balance(&kernel).released, 21);
+        Ok(())
+    }
+
+    #[test]
+    fn wrong_list_frees_what_is_proved() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 6)?;
+        emu.reset()?;
+        let wrong = Answer {
+            list_ok: false,
+            ..Answer::of(Status::SUCCESS)
+        };
+        match held.release(LEAF, |_| wrong) {
+            Err(ReleaseError::Settled(settled)) => {
+                expect_eq!((settled.freed, settled.quarantined), (6, 0));
+                expect_eq!(settled.cause.why, Why::WrongList);
+            }
+            _ => return Err(EIO),
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn dropped_or_forgotten_is_not_lost() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        drop(held(&kernel, 2)?);
+        core::mem::forget(held(&kernel, 3)?);
+        expect_eq!(balance(&kernel).held, 5);
+        emu.reset()?;
+        expect_eq!(kernel.close().lost, 0);
+        expect_eq!(balance(&kernel).released, 5);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_never_proved_is_said_to_be_lost() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        drop(held(&kernel, 2)?);
+        // One page more than WBINVD fails for, to show that they are told apart.
+        core::mem::forget(held(&kernel, 1)?);
+        emu.reset()?;
+        emu.fail(
+            Leaf::PHYMEM_PAGE_WBINVD,
+            1,
+            2,
+            Status::OPERAND_BUSY,
+            Fault::Before,
+        )?;
+        let remains = kernel.close();
+        // By the lie they are lost to this test as well: at most the two pages.
+        expect!(remains.lost == 2);
+        Ok(())
+    }
+
+    #[test]
+    fn held_for_good_is_no_loss() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        held(&kernel, 9)?.hold_for_good();
+        expect_eq!(balance(&kernel).held_for_good, 9);
+        expect_eq!(balance(&kernel).held, 0);
+        emu.reset()?;
+        expect_eq!(kernel.recover(), 9);
+        Ok(())
+    }
+
+    #[test]
+    fn closed_ledger_refuses() -> Result {
+        let Some(_emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        kernel.close();
+        let memory = Blocks::new(1, Node::Any)?;
+        let mut called = false;
+        let refused = hand_over(&kernel, &owner(&kernel), memory, LEAF, |_| {
+            called = true;
+            Answer::of(Status::SUCCESS)
+        });
+        expect!(matches!(refused, Err(HandOverError::Refused(_, _))));
+        expect!(!called);
+        Ok(())
+    }
+
+    #[test]
+    fn reclaim_of_pages_that_are_free() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 4)?;
+        emu.reset()?;
+        // RECLAIM of a free page fails, and the proof says that it is free all the same.
+        let memory = held.release_by_reclaim().map_err(|_| EIO)?;
+        expect_eq!(memory.pages(), 4);
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_RECLAIM)?, (4, 0));
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (4, 4));
+        Ok(())
+    }
+
+    /// Feeds `pages` pages to a made-up TDX Module that answers from `answers`, then with
+    /// success. Pages are never really taken.
+    fn fed(
+        kernel: &Kernel,
+        pages: usize,
+        mut answer: impl FnMut(HpaListInfo) -> (Status, HpaListInfo),
+    ) -> Result<crate::custody::feed::Fed> {
+        let memory = Blocks::new(pages, Node::Any)?;
+        hand_over_for_good(kernel, &owner(kernel), memory, |word| answer(word)).map_err(|_| EIO)
+    }
+
+    #[test]
+    fn list_words_that_cannot_be() -> Result {
+        let Some(_emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let interrupted = Status::INTERRUPTED_RESUMABLE;
+        let stalled = fed(&kernel, 10, |word| (interrupted, word))?;
+        expect_eq!(stalled.stopped, Some(Stopped::Stalled));
+        let past = fed(&kernel, 10, |word| (interrupted, word.with_first(10)))?;
+        expect!(matches!(past.stopped, Some(Stopped::Word(_))));
+        let mut calls = 0;
+        let backwards = fed(&kernel, 10, |word| {
+            calls += 1;
+            let first = if calls == 1 { 5 } else { 2 };
+            (interrupted, word.with_first(first))
+        })?;
+        expect!(matches!(backwards.stopped, Some(Stopped::Word(_))));
+        let other = HpaListInfo::new(
+            Entries::new(10).ok_or(EINVAL)?,
+            crate::abi::Hpa::from_bits(0),
+        );
+        let changed = fed(&kernel, 10, |_| (interrupted, other.with_first(3)))?;
+        expect!(matches!(changed.stopped, Some(Stopped::Word(_))));
+        // Nothing was taken, which the proof found out; but what a plausible word said was taken
+        // is held.
+        for fed in [stalled, past, changed] {
+            expect_eq!((fed.held, fed.freed), (0, 10));
+        }
+        expect_eq!((backwards.held, backwards.freed), (5, 5));
+        expect_eq!(kernel.recover(), 5);
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is seen in debugfs `tdx_pages/`.
+//!
+//! The files are C members, with an owner, which call the two functions here.
+
+use crate::bindings;
+use crate::platform::{
+    Host,
+    Kernel, //
+};
+use crate::users::registry::Balance;
+use core::ffi::c_void;
+use kernel::{
+    error::to_result,
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print, //
+};
+
+/// The files, until dropped.
+pub(crate) struct Debugfs {
+    // What the files show must live as long as they do.
+    _kernel: Kernel,
+}
+
+impl Debugfs {
+    /// Makes the files. Everything works without them: a failure is told and is no error.
+    pub(crate) fn new(kernel: &Kernel) -> Option<Self> {
+        let context: *const Host = kernel.host();
+        // SAFETY: The context lives until the files are removed, by `drop`: `_kernel` holds it.
+        let made = to_result(unsafe { bindings::tdx_pages_debugfs_add(context.cast()) });
+        match made {
+            Ok(()) => Some(Self {
+                _kernel: kernel.clone(),
+            }),
+            Err(error) => {
+                pr_notice!("no debugfs files: {:?}\n", error);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Debugfs {
+    fn drop(&mut self) {
+        // SAFETY: They were added once, by `new`.
+        unsafe { bindings::tdx_pages_debugfs_remove() };
+    }
+}
+
+/// The sum over all users.
+fn total(host: &Host) -> Balance {
+    host.users().iter().fold(Balance::default(), |sum, user| {
+        let one = user.account().balance();
+        Balance {
+            handed_over: sum.handed_over + one.handed_over,
+            released: sum.released + one.released,
+            held: sum.held + one.held,
+            held_for_good: sum.held_for_good + one.held_for_good,
+            quarantined: sum.quarantined + one.quarantined,
+        }
+    })
+}
+
+/// `summary`: the page balance, one `key value` a line, in pages.
+///
+/// # Safety
+///
+/// `m` is a seq_file being shown; `context` is what was given to `tdx_pages_debugfs_add`.
+#[no_mangle]
+unsafe extern "C" fn tdx_pages_show_summary(
+    m: *mut kernel::bindings::seq_file,
+    context: *const c_void,
+) {
+    // SAFETY: As this function's requirements; nobody else uses this seq_file during the call.
+    let (m, host) = unsafe { (SeqFile::from_raw(m), &*context.cast::<Host>()) };
+    let sum = total(host);
+    seq_print!(m, "handed_over {}\n", sum.handed_over);
+    seq_print!(m, "released {}\n", sum.released);
+    seq_print!(m, "held {}\n", sum.held);
+    seq_print!(m, "held_for_good {}\n", sum.held_for_good);
+    seq_print!(m, "quarantined {}\n", sum.quarantined);
+}
+
+/// `users`: the same for each user, as a table.
+///
+/// # Safety
+///
+/// As [`tdx_pages_show_summary`].
+#[no_mangle]
+unsafe extern "C" fn tdx_pages_show_users(
+    m: *mut kernel::bindings::seq_file,
+    context: *const c_void,
+) {
+    // SAFETY: As this function's requirements; nobody else uses this seq_file during the call.
+    let (m, host) = unsafe { (SeqFile::from_raw(m), &*context.cast::<Host>()) };
+    seq_print!(
+        m,
+        "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12}\n",
+        "user",
+        "handed_over",
+        "released",
+        "held",
+        "held_for_good",
+        "quarantined"
+    );
+    for user in host.users().iter() {
+        let balance = user.account().balance();
+        seq_print!(
+            m,
+            "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12}\n",
+            user.name(),
+            balance.handed_over,
+            balance.released,
+            balance.held,
+            balance.held_for_good,
+            balance.quarantined
+        );
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! For the KUnit suites: the software TDX Module, driven by its control calls.
+//!
+//! A suite asks for it first and skips when nobody answers, so a test build never drives real
+//! hardware.
+
+use crate::abi::{
+    emu::{
+        Control,
+        MAGIC, //
+    },
+    field::Field,
+    Hpa,
+    Leaf,
+    Status, //
+};
+use crate::bindings::{
+    self,
+    tdx_pages_test_regs as Regs, //
+};
+use kernel::prelude::*;
+
+/// Returns an error unless the condition holds. A failed `assert!` would run no destructor, and
+/// these tests own pages.
+macro_rules! expect {
+    ($condition:expr) => {
+        if !$condition {
+            pr_err!(
+                "{}:{}: does not hold: {}\n",
+                file!(),
+                line!(),
+                stringify!($condition)
+            );
+            return Err(EINVAL);
+        }
+    };
+}
+
+/// Returns an error unless both sides are equal; see [`expect`].
+macro_rules! expect_eq {
+    ($left:expr, $right:expr) => {{
+        let (left, right) = ($left, $right);
+        if left != right {
+            pr_err!(
+                "{}:{}: {} is {:?}, not {:?}\n",
+                file!(),
+                line!(),
+                stringify!($left),
+                left,
+                right
+            );
+            return Err(EINVAL);
+        }
+    }};
+}
+
+/// The KeyID that tdx_emu takes for the global one unless told otherwise.
+pub(crate) const KEYID: u16 = 32;
+
+/// When a faulty call fails.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// Before it has any effect.
+    Before,
+    /// After its whole effect.
+    After,
+}
+
+/// What the software TDX Module knows of pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Balance {
+    /// Pages ever taken.
+    pub(crate) taken: u64,
+    /// Pages let go and proved.
+    pub(crate) released: u64,
+    /// Pages of the pool.
+    pub(crate) pool: u64,
+    /// Pages owned now, without the pool.
+    pub(crate) owned: u64,
+    /// Pages let go and still dirty.
+    pub(crate) dirty: u64,
+    /// Mistakes of the host that hardware would not report.
+    pub(crate) host_bugs: u64,
+}
+
+/// The software TDX Module, fresh.
+pub(crate) struct Emu(());
+
+fn call(control: Control, regs: Regs) -> Result<Regs> {
+    let mut regs = regs;
+    // SAFETY: `regs` outlives the call. A real TDX Module refuses every control call.
+    let status = unsafe { bindings::tdx_pages_test_seamcall(control.leaf().raw(), &mut regs) };
+    let status = Status::from_raw(status);
+    if status.is_success() {
+        return Ok(regs);
+    }
+    pr_err!("control call {:?} answered {}\n", control, status);
+    Err(EINVAL)
+}
+
+fn regs(rcx: u64, rdx: u64, r8: u64, r9: u64, r10: u64) -> Regs {
+    Regs {
+        rcx,
+        rdx,
+        r8,
+        r9,
+        r10,
+        r11: 0,
+    }
+}
+
+impl Emu {
+    /// Resets it. [`None`] if there is none; the running test is marked as skipped then.
+    pub(crate) fn begin() -> Option<Self> {
+        let mut answer = regs(0, 0, 0, 0, 0);
+        // SAFETY: `answer` outlives the call; where no TDX Module answers the kernel's entry
+        // returns an error.
+        let status =
+            unsafe { bindings::tdx_pages_test_seamcall(Control::Ping.leaf().raw(), &mut answer) };
+        if status != 0 || answer.r8 != MAGIC {
+            // SAFETY: Called from a test.
+            unsafe { bindings::tdx_pages_test_skip() };
+            return None;
+        }
+        let emu = Self(());
+        emu.reset().ok()?;
+        Some(emu)
+    }
+
+    /// It forgets all pages, objects, faults and counters.
+    pub(crate) fn reset(&self) -> Result {
+        call(Control::Reset, regs(0, 0, 0, 0, 0)).map(drop)
+    }
+
+    /// Sets a metadata field.
+    pub(crate) fn set(&self, field: Field, value: u64) -> Result {
+        call(Control::SetField, regs(field.raw(), value, 0, 0, 0)).map(drop)
+    }
+
+    /// Makes a metadata field missing.
+    pub(crate) fn unset(&self, field: Field) -> Result {
+        call(Control::SetField, regs(field.raw(), 0, 1, 0, 0)).map(drop)
+    }
+
+    /// Lets calls of a leaf fail from the `nth` on, 1 being the next, `times` times.
+    pub(crate) fn fail(
+        &self,
+        leaf: Leaf,
+        nth: u64,
+        times: u64,
+        status: Status,
+        when: Fault,
+    ) -> Result {
+        let after = u64::from(matches!(when, Fault::After));
+        let regs = regs(leaf.number(), nth, status.raw(), after, times);
+        call(Control::Fail, regs).map(drop)
+    }
+
+    /// Interrupts a leaf; see [`Control::Interrupt`].
+    pub(crate) fn interrupt(&self, leaf: Leaf, k: u64) -> Result {
+        call(Control::Interrupt, regs(leaf.number(), k, 0, 0, 0)).map(drop)
+    }
+
+    /// Refuses the IOMMU with this register base as not capable.
+    pub(crate) fn refuse(&self, reg_base: u64) -> Result {
+        call(Control::Refuse, regs(reg_base, 0, 0, 0, 0)).map(drop)
+    }
+
+    /// Keeps all pages at the next CLEAR, or one.
+    pub(crate) fn keep(&self, page: Option<Hpa>) -> Result {
+        let (what, page) = match page {
+            None => (1, 0),
+            Some(page) => (2, page.get()),
+        };
+        call(Control::KeepPages, regs(what, page, 0, 0, 0)).map(drop)
+    }
+
+    /// Ends [`Emu::keep`].
+    pub(crate) fn keep_none(&self) -> Result {
+        call(Control::KeepPages, regs(0, 0, 0, 0, 0)).map(drop)
+    }
+
+    /// Calls of a leaf since the last reset, and how many of them were plain success.
+    pub(crate) fn calls(&self, leaf: Leaf) -> Result<(u64, u64)> {
+        let regs = call(Control::Calls, regs(leaf.number(), 0, 0, 0, 0))?;
+        Ok((regs.r8, regs.r9))
+    }
+
+    /// The page balance.
+    pub(crate) fn balance(&self) -> Result<Balance> {
+        let regs = call(Control::Balance, regs(0, 0, 0, 0, 0))?;
+        Ok(Balance {
+            taken: regs.rcx,
+            released: regs.rdx,
+            pool: regs.r8,
+            owned: regs.r9,
+            dirty: regs.r10,
+            host_bugs: regs.r11,
+        })
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Lists of physically contiguous blocks.
+
+use crate::abi::{
+    block::MAX_BLOCK_PAGES,
+    Block,
+    Hpa, //
+};
+use crate::bindings;
+use crate::custody::memory::Memory;
+use kernel::prelude::*;
+
+/// The NUMA node to take memory from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Node {
+    /// The node of the CPU that asks.
+    Any,
+    /// This node; another if it has none.
+    Id(i32),
+}
+
+impl Node {
+    const fn raw(self) -> i32 {
+        match self {
+            Self::Any => bindings::NUMA_NO_NODE,
+            Self::Id(nid) => nid,
+        }
+    }
+}
+
+/// Memory in the state "host": a list of blocks, each 2^n pages in one piece.
+///
+/// The one record of it is 8 bytes a block, in the format of an IOMMU_MT entry, from which pages
+/// and HPAs are computed. Dropping it frees the pages. Sleeps when it is made; dropped in a
+/// context that may sleep.
+///
+/// # Invariants
+///
+/// - Each record names a block of 2^n pages, n at most 9, from the page allocator, owned by this
+///   value alone.
+/// - The first `folios` records are folios; the others are not compound.
+pub(crate) struct Blocks {
+    records: KVVec<Block>,
+    folios: usize,
+}
+
+/// The order of a block of `pages` pages, which is a power of two by the invariant of [`Blocks`].
+const fn order(pages: usize) -> u32 {
+    pages.ilog2()
+}
+
+impl Blocks {
+    /// Allocates `pages` pages as the few largest blocks that give them: up to 2 MiB each, smaller
+    /// ones when the allocator has none, single pages as the last resort.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for no pages, `ENOMEM`; nothing is kept then.
+    pub(crate) fn new(pages: usize, node: Node) -> Result<Self> {
+        let mut blocks = Self::empty();
+        blocks.add_pages(pages, node)?;
+        if blocks.records.is_empty() {
+            return Err(EINVAL);
+        }
+        Ok(blocks)
+    }
+
+    /// Allocates zeroed folios of the given numbers of pages, powers of two, and then `pages`
+    /// pages as [`Blocks::new`] does.
+    pub(crate) fn with_folios(folios: &[usize], pages: usize, node: Node) -> Result<Self> {
+        let mut blocks = Self::empty();
+        for folio in folios {
+            blocks.add_folio(*folio, node)?;
+        }
+        blocks.add_pages(pages, node)?;
+        Ok(blocks)
+    }
+
+    fn empty() -> Self {
+        // INVARIANT: There is no record.
+        Self {
+            records: KVVec::new(),
+            folios: 0,
+        }
+    }
+
+    fn add_folio(&mut self, pages: usize, node: Node) -> Result {
+        if !pages.is_power_of_two() || pages > MAX_BLOCK_PAGES {
+            return Err(EINVAL);
+        }
+        // Room first, so that no page is in hand when it is refused.
+        self.records.reserve(1, GFP_KERNEL)?;
+        // SAFETY: No preconditions; the order is at most 9.
+        let hpa = unsafe { bindings::tdx_pages_alloc_folio(order(pages), node.raw()) };
+        self.push(hpa, pages)?;
+        self.folios += 1;
+        Ok(())
+    }
+
+    fn add_pages(&mut self, pages: usize, node: Node) -> Result {
+        let mut left = pages;
+        let mut largest = order(MAX_BLOCK_PAGES);
+        while left > 0 {
+            let order = largest.min(order(left));
+            self.records.reserve(1, GFP_KERNEL)?;
+            // SAFETY: No preconditions; the order is at most 9.
+            let hpa = unsafe { bindings::tdx_pages_alloc_block(order, node.raw(), false) };
+            if hpa == 0 {
+                // Half of it, from now on: what is not there now will not be there for the next.
+                largest = order.checked_sub(1).ok_or(ENOMEM)?;
+                continue;
+            }
+            let got = 1usize << order;
+            self.push(hpa, got)?;
+            left -= got;
+        }
+        Ok(())
+    }
+
+    /// Adds a block for which there is room in `records`.
+    fn push(&mut self, hpa: u64, pages: usize) -> Result {
+        if hpa == 0 {
+            return Err(ENOMEM);
+        }
+        // The allocator's addresses are page aligned and below 2^52; were one not, its pages
+        // would be lost rather than named wrongly.
+        let block = Hpa::new(hpa)
+            .and_then(|hpa| Block::new(hpa, pages))
+            .ok_or(EFAULT)?;
+        // INVARIANT: The block was allocated this moment, with a power of two for its pages.
+        self.records.push(block, GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// The NUMA node of the first page.
+    pub(crate) fn node(&self) -> Option<i32> {
+        let hpa = self.records.first()?.hpa();
+        // SAFETY: The record names pages of the page allocator.
+        Some(unsafe { bindings::tdx_pages_nid(hpa.get()) })
+    }
+}
+
+impl Memory for Blocks {
+    fn blocks(&self) -> &[Block] {
+        &self.records
+    }
+
+    fn folios(&self) -> usize {
+        self.folios
+    }
+
+    unsafe fn free_block(&mut self, index: usize) {
+        let Some(block) = self.records.get(index) else {
+            return;
+        };
+        let hpa = block.hpa().get();
+        if index < self.folios {
+            // SAFETY: The record names a folio whose only reference is ours, and the caller
+            // promises that it is free to go and is not freed twice.
+            unsafe { bindings::tdx_pages_free_folio(hpa) };
+        } else {
+            // SAFETY: As above, for a block of this order that is not compound and not split.
+            unsafe { bindings::tdx_pages_free_block(hpa, order(block.pages())) };
+        }
+    }
+
+    unsafe fn split_block(&mut self, index: usize) {
+        if let Some(block) = self.records.get(index) {
+            // SAFETY: The record names a block of this order that is not compound, of which the
+            // caller promises that nothing is freed.
+            unsafe { bindings::tdx_pages_split_block(block.hpa().get(), order(block.pages())) };
+        }
+    }
+
+    unsafe fn free_page(&mut self, page: Hpa) {
+        // SAFETY: The caller promises a page of a split block that is not freed yet.
+        unsafe { bindings::tdx_pages_free_block(page.get(), 0) };
+    }
+
+    fn forget_pages(mut self) {
+        // INVARIANT: Without records nothing is owned, and nothing is freed by `drop`.
+        self.records.clear();
+        self.folios = 0;
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        for index in 0..self.records.len() {
+            // SAFETY: The pages are the host's: custody takes what it hands over out of the
+            // records, by `forget_pages`. Each block is whole and is freed once.
+            unsafe { self.free_block(index) };
+        }
+    }
+}
+
+#[cfg(TDX_PAGES_KUNIT)]
+#[kunit_tests(tdx_pages_blocks)]
+mod tests {
+    use super::*;
+
+    /// Every page is named once: in order of HPA no two are the same.
+    fn distinct(blocks: &Blocks) -> Result<bool> {
+        let mut hpas = KVVec::with_capacity(blocks.pages(), GFP_KERNEL)?;
+        for hpa in blocks.hpas() {
+            hpas.push(hpa.get(), GFP_KERNEL)?;
+        }
+        hpas.sort_unstable();
+        Ok(hpas.windows(2).all(|pair| pair[0] != pair[1]))
+    }
+
+    #[test]
+    fn gives_the_pages_asked_for() -> Result {
+        for pages in [1, 2, 3, 511, 512, 513, 1024, 1025] {
+            let blocks = Blocks::new(pages, Node::Any)?;
+            expect_eq!(blocks.pages(), pages);
+            expect_eq!(blocks.hpas().count(), pages);
+            expect!(distinct(&blocks)?);
+            for block in blocks.blocks() {
+                let bytes = u64::try_from(block.pages())? * 4096;
+                expect!(block.pages().is_power_of_two());
+                expect_eq!(block.hpa().get() % bytes, 0);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn few_large_blocks_when_there_are_any() -> Result {
+        // A freshly booted machine has 2 MiB blocks: 513 pages take one and a single page.
+        let blocks = Blocks::new(513, Node::Any)?;
+        expect!(blocks.blocks().len() <= 10);
+        Ok(())
+    }
+
+    #[test]
+    fn no_pages_is_an_error() -> Result {
+        expect_eq!(Blocks::new(0, Node::Any).err(), Some(EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn folios_come_first_and_are_whole() -> Result {
+        let blocks = Blocks::with_folios(&[2, 2], 5, Node::Any)?;
+        expect_eq!(blocks.folios(), 2);
+        expect_eq!(blocks.pages(), 9);
+        for queue in blocks.blocks().iter().take(2) {
+            expect_eq!(queue.pages(), 2);
+            expect_eq!(queue.hpa().get() % 8192, 0);
+        }
+        expect!(distinct(&blocks)?);
+        expect_eq!(Blocks::with_folios(&[3], 1, Node::Any).err(), Some(EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn the_node_is_honoured() -> Result {
+        for nid in [0, 1] {
+            let blocks = Blocks::with_folios(&[2, 2], 5, Node::Id(nid))?;
+            // On a machine with one node the other falls back.
+            let got = blocks.node().ok_or(EINVAL)?;
+            expect!(got == nid || got == 0);
+        }
+        // A node that is none does no harm.
+        expect_eq!(Blocks::new(1, Node::Id(4096))?.pages(), 1);
+        expect_eq!(Blocks::new(1, Node::Id(-7))?.pages(), 1);
+        Ok(())
+    }
+}

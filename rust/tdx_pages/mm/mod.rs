@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The memory: who owns which physical pages. Nothing here knows about TDX.
+
+pub(crate) mod blocks;
+pub(crate) mod root;
+
+pub(crate) use self::blocks::Blocks;
+
+use crate::bindings;
+
+/// Pages that can be had without swapping, as MemAvailable in `/proc/meminfo`.
+pub(crate) fn available_pages() -> u64 {
+    // SAFETY: No preconditions.
+    unsafe { bindings::tdx_pages_available() }
+}

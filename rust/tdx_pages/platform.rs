@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The one implementation of [`Platform`] in the kernel: the C wrappers, the page allocator, the
+//! ledger.
+
+use crate::abi::{
+    Block,
+    Hpa,
+    Status,
+    PAGE_SIZE, //
+};
+use crate::bindings;
+use crate::custody::{
+    ledger::{
+        Bits,
+        Ledger,
+        Record,
+        Remains, //
+    },
+    lent::Lent,
+    memory::{
+        Platform,
+        Refusal, //
+    },
+    transitions::State, //
+};
+use crate::mm::{
+    root::{
+        Root,
+        Roots, //
+    },
+    Blocks, //
+};
+use crate::seam::Seam;
+use crate::users::registry::{
+    Owner,
+    User, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    time::Delta, //
+};
+
+/// What all objects of one attachment share.
+#[pin_data]
+pub(crate) struct Host {
+    #[pin]
+    seam: Seam,
+    #[pin]
+    roots: Roots,
+    #[pin]
+    ledger: Ledger,
+    users: Users,
+    clflush: bool,
+}
+
+/// The users that are part of this kernel module.
+pub(crate) struct Users {
+    /// The extension pool.
+    pub(crate) ext_pool: Arc<User>,
+    /// The IOMMU_MT of each IOMMU.
+    pub(crate) iommu: Arc<User>,
+}
+
+impl Users {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            ext_pool: User::new("ext_pool")?,
+            iommu: User::new("iommu")?,
+        })
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &User> {
+        [&*self.ext_pool, &*self.iommu].into_iter()
+    }
+}
+
+/// A handle on the kernel's side of everything.
+#[derive(Clone)]
+pub(crate) struct Kernel(Arc<Host>);
+
+impl Kernel {
+    /// Makes the shared part. `keyid` is the global KeyID; with `clflush` blocks are flushed before
+    /// they are handed over; an interrupted leaf is resumed for `patience`.
+    pub(crate) fn new(keyid: u16, clflush: bool, patience: Delta) -> Result<Self> {
+        let host = Arc::pin_init(
+            try_pin_init!(Host {
+                seam <- Seam::new(keyid, patience),
+                roots <- Roots::new(),
+                ledger <- Ledger::new(),
+                users: Users::new()?,
+                clflush,
+            }),
+            GFP_KERNEL,
+        )?;
+        Ok(Self(host))
+    }
+
+    /// What is shared.
+    pub(crate) fn host(&self) -> &Host {
+        &self.0
+    }
+
+    /// The leaves.
+    pub(crate) fn seam(&self) -> &Seam {
+        &self.0.seam
+    }
+
+    /// The users.
+    pub(crate) fn users(&self) -> &Users {
+        &self.0.users
+    }
+
+    /// See [`Ledger::recover`].
+    #[cfg(TDX_PAGES_KUNIT)]
+    pub(crate) fn recover(&self) -> usize {
+        self.0.ledger.recover(self)
+    }
+
+    /// Ends the ledger; see [`Ledger::close`].
+    pub(crate) fn close(&self) -> Remains {
+        self.0.ledger.close(self)
+    }
+}
+
+impl Host {
+    /// The users.
+    pub(crate) fn users(&self) -> &Users {
+        &self.users
+    }
+}
+
+impl Platform for Kernel {
+    type Memory = Blocks;
+    type Bits = Bits;
+    type User = Owner;
+    type Entry = Arc<Record>;
+    type Root<'a> = Root<'a>;
+
+    fn prove(&self, page: Hpa) -> Status {
+        self.0.seam.phymem_page_wbinvd(page)
+    }
+
+    fn reclaim(&self, page: Hpa) -> Status {
+        self.0.seam.phymem_page_reclaim(page)
+    }
+
+    fn flush(&self, block: Block) {
+        if self.0.clflush {
+            // CAST: At most 512 pages.
+            let bytes = block.pages() as u64 * PAGE_SIZE;
+            // SAFETY: Custody names memory of the page allocator, which is mapped.
+            unsafe { bindings::tdx_pages_clflush(block.hpa().get(), bytes) };
+        }
+    }
+
+    fn root(&self) -> Root<'_> {
+        self.0.roots.borrow()
+    }
+
+    fn enter(&self, user: &Owner, memory: Blocks) -> Result<Arc<Record>, (Refusal, Blocks)> {
+        self.0.ledger.enter(user, memory)
+    }
+
+    fn take(&self, entry: &Arc<Record>) -> Option<Lent<Self>> {
+        entry.take()
+    }
+
+    fn put(&self, entry: &Arc<Record>, lent: Lent<Self>, state: State) {
+        entry.put(lent, state);
+    }
+
+    fn strike(&self, entry: Arc<Record>) {
+        self.0.ledger.strike(entry);
+    }
+
+    fn dropped(&self, entry: &Arc<Record>) {
+        entry.dropped();
+    }
+}

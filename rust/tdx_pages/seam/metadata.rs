@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the TDX Module says of itself, checked.
+//!
+//! Everything is read and checked before anything is handed over: a wrong number then costs
+//! nothing.
+
+use super::sys_rd;
+use crate::abi::{
+    field::{
+        Features0,
+        Field, //
+    },
+    list::IommuMt,
+    Status, //
+};
+use kernel::prelude::*;
+
+/// The fields that this project needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Metadata {
+    /// Optional features.
+    pub(crate) features0: Features0,
+    /// The extension pool, if the TDX Module has extensions.
+    pub(crate) ext: Option<Ext>,
+    /// Single pages of an IOMMU_MT, 1 to [`IommuMt::MAX_PAGE_COUNT`].
+    pub(crate) iommu_mt_pages: usize,
+}
+
+/// The state of the extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ext {
+    /// TDH.EXT.INIT is wanted. Without it the extensions already work. `[1]` V1 07/26
+    pub(crate) required: bool,
+    /// Pages that the pool still wants. That the count shrinks by what was added is `[I]`.
+    pub(crate) pool_pages: usize,
+}
+
+/// Reads one field in the first of several encodings that the TDX Module knows.
+fn read(encodings: &[Field]) -> Result<u64> {
+    let mut failed = None;
+    for field in encodings {
+        match sys_rd(*field) {
+            Ok(value) if value <= field.max() => return Ok(value),
+            Ok(value) => {
+                pr_err!(
+                    "the TDX Module answers {} for {}, which can be {} at most\n",
+                    value,
+                    field,
+                    field.max()
+                );
+                return Err(EIO);
+            }
+            Err(status) => failed = Some((field, status)),
+        }
+    }
+    if let Some((field, status)) = failed {
+        pr_err!(
+            "the TDX Module has no readable field {}: {}\n",
+            field,
+            status
+        );
+    }
+    Err(EIO)
+}
+
+/// Reads the features: the first SEAMCALL, which finds out whether there is a TDX Module.
+fn features() -> Result<Features0> {
+    let status = match sys_rd(Field::FEATURES0) {
+        Ok(value) => return Ok(Features0::from_raw(value)),
+        Err(status) => status,
+    };
+    match status {
+        Status::UD => pr_err!(
+            "no TDX Module: {}; this CPU or this kernel has no SEAM; load tdx_emu.ko for a software one\n",
+            status
+        ),
+        Status::GP | Status::VMFAILINVALID => pr_err!(
+            "no TDX Module: {}; enable TDX in the BIOS and see the kernel's \"virt/tdx:\" messages\n",
+            status
+        ),
+        _ => {
+            pr_err!("the TDX Module does not tell its features: {}\n", status);
+            return Err(EIO);
+        }
+    }
+    Err(ENODEV)
+}
+
+impl Metadata {
+    /// Reads and checks all fields; one line says what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` without a TDX Module, `EOPNOTSUPP` without TDX Connect, `EIO` for a field that is
+    /// missing or absurd.
+    pub(crate) fn read() -> Result<Self> {
+        let features0 = features()?;
+        if !features0.has(Features0::TDX_CONNECT) {
+            pr_err!(
+                "the TDX Module has no TDX Connect (TDX_FEATURES0 {:#x}, bit 6 is clear): a newer one, or a kernel that opts in to it, is needed\n",
+                features0.raw()
+            );
+            return Err(EOPNOTSUPP);
+        }
+        let ext = if features0.has(Features0::EXT) {
+            Some(Ext::read()?)
+        } else {
+            None
+        };
+        let iommu_mt_pages = usize::try_from(read(&[Field::IOMMU_MT_PAGE_COUNT])?)?;
+        if iommu_mt_pages == 0 || iommu_mt_pages > IommuMt::MAX_PAGE_COUNT {
+            pr_err!(
+                "the TDX Module wants {} pages for {}: 1 to {} are possible\n",
+                iommu_mt_pages,
+                Field::IOMMU_MT_PAGE_COUNT,
+                IommuMt::MAX_PAGE_COUNT
+            );
+            return Err(EIO);
+        }
+        Ok(Self {
+            features0,
+            ext,
+            iommu_mt_pages,
+        })
+    }
+}
+
+impl Ext {
+    fn read() -> Result<Self> {
+        // The newer encoding first: it holds what the older one cannot.
+        let pool = read(&[
+            Field::POOL_REQUIRED_PAGES_U32,
+            Field::POOL_REQUIRED_PAGES_U16,
+        ])?;
+        let required = read(&[Field::EXT_REQUIRED_U8, Field::EXT_REQUIRED_U16])?;
+        Ok(Self {
+            required: required != 0,
+            pool_pages: usize::try_from(pool)?,
+        })
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The extension pool: memory that the TDX Module wants for its extensions, and keeps.
+
+use super::registry::Owner;
+use crate::custody::{
+    feed::{
+        hand_over_for_good,
+        Fed,
+        Stopped, //
+    },
+    memory::Refusal, //
+};
+use crate::mm::{
+    self,
+    blocks::Node,
+    Blocks, //
+};
+use crate::platform::Kernel;
+use crate::seam::{
+    self,
+    metadata::Ext, //
+};
+use kernel::prelude::*;
+
+/// The largest share of the available memory that the pool may take: one half. The number comes
+/// from the TDX Module, and an absurd one must not wake the OOM killer.
+const SHARE_OF_AVAILABLE: u64 = 2;
+
+const KIB_PER_PAGE: usize = 4;
+
+/// How bringing up the extensions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pool {
+    /// The extensions work.
+    Ready {
+        /// Pages added to the pool now.
+        pages: usize,
+    },
+    /// The extensions work since before: another kernel module, or this one when it was loaded
+    /// last, has brought them up.
+    InPlace,
+    /// They do not work, and the TDX Module holds pages of the pool for good. This kernel module
+    /// stays loaded because the record of them is here.
+    Incomplete {
+        /// The pages that it holds.
+        pages: usize,
+    },
+}
+
+/// Adds what the pool still wants and initialises the extensions.
+///
+/// # Errors
+///
+/// Only if the TDX Module holds nothing of it: `ENOMEM`, `EIO`.
+pub(crate) fn bring_up(kernel: &Kernel, ext: Ext) -> Result<Pool> {
+    if !ext.required {
+        pr_info!("ext_pool: the extensions already work, nothing to hand over\n");
+        return Ok(Pool::InPlace);
+    }
+    let pages = match ext.pool_pages {
+        0 => 0,
+        pages => match add(kernel, pages)? {
+            Fed {
+                held,
+                stopped: None,
+                ..
+            } => held,
+            fed => return incomplete(pages, fed),
+        },
+    };
+    let answer = kernel.seam().ext_init();
+    if !answer.status.is_success() {
+        pr_err!(
+            "ext_pool: TDH.EXT.INIT answered {}{}: no extensions; {} pages stay with the TDX Module for good\n",
+            answer.status,
+            if answer.given_up { " and was given up" } else { "" },
+            pages
+        );
+        if pages == 0 {
+            return Err(EIO);
+        }
+        return Ok(Pool::Incomplete { pages });
+    }
+    pr_info!(
+        "ext_pool: {} pages ({} KiB) held for good, extensions initialised\n",
+        pages,
+        pages.saturating_mul(KIB_PER_PAGE)
+    );
+    Ok(Pool::Ready { pages })
+}
+
+fn add(kernel: &Kernel, pages: usize) -> Result<Fed> {
+    let available = mm::available_pages();
+    let most = available / SHARE_OF_AVAILABLE;
+    if u64::try_from(pages)? > most {
+        pr_err!(
+            "ext_pool: the TDX Module wants {} pages, more than half of the {} available: refused; free memory, or leave the pool out with pool=0\n",
+            pages,
+            available
+        );
+        return Err(ENOMEM);
+    }
+    let memory = Blocks::new(pages, Node::Any).inspect_err(|_| {
+        pr_err!(
+            "ext_pool: no memory for {} pages, nothing was handed over\n",
+            pages
+        );
+    })?;
+    let owner = Owner::new(&kernel.users().ext_pool);
+    hand_over_for_good(kernel, &owner, memory, seam::ext_mem_add).map_err(|(why, _memory)| {
+        pr_err!("ext_pool: no record could be made, nothing was handed over\n");
+        match why {
+            Refusal::NoMemory => ENOMEM,
+            Refusal::Closed => ESHUTDOWN,
+            Refusal::Size => EINVAL,
+        }
+    })
+}
+
+/// The pool stopped part-way.
+fn incomplete(wanted: usize, fed: Fed) -> Result<Pool> {
+    match fed.stopped {
+        Some(Stopped::Status(status)) => {
+            pr_err!("ext_pool: TDH.EXT.MEM.ADD answered {}\n", status);
+        }
+        Some(Stopped::Word(problem)) => {
+            pr_err!(
+                "ext_pool: TDH.EXT.MEM.ADD was interrupted and its list word is wrong ({:?})\n",
+                problem
+            );
+        }
+        Some(Stopped::Stalled) => {
+            pr_err!("ext_pool: TDH.EXT.MEM.ADD was interrupted and does not move on\n");
+        }
+        None => {}
+    }
+    if let Some(page) = fed.unproved {
+        pr_err!(
+            "ext_pool: page {} and perhaps more were not said to be taken and are not free either: {}\n",
+            page.index,
+            page.status
+        );
+    }
+    pr_err!(
+        "ext_pool: {} of {} pages stay with the TDX Module for good, {} were freed; no extensions; load again to go on\n",
+        fed.held,
+        wanted,
+        fed.freed
+    );
+    if fed.held == 0 {
+        return Err(EIO);
+    }
+    Ok(Pool::Incomplete { pages: fed.held })
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The IOMMU_MT of each IOMMU: memory tables that the TDX Module keeps for trusted DMA.
+
+use super::{
+    dmar::{
+        Dmar,
+        Unit, //
+    },
+    registry::Owner, //
+};
+use crate::abi::{
+    list::IommuMt,
+    Leaf,
+    Status, //
+};
+use crate::bindings;
+use crate::custody::{
+    memory::{
+        Lend,
+        Memory,
+        Platform,
+        PublishedRoot,
+        RootPage, //
+    },
+    transitions::{
+        hand_over,
+        Answer,
+        HandOverError,
+        Held,
+        ReleaseError,
+        Settled, //
+    }, //
+};
+use crate::mm::{
+    blocks::Node,
+    Blocks, //
+};
+use crate::platform::Kernel;
+use kernel::prelude::*;
+
+/// The memory of one IOMMU_MT: two queues, which are folios, and single pages.
+pub(crate) struct Tables(Blocks);
+
+impl Tables {
+    /// Allocates them on one node. `pages` is IOMMU_MT_PAGE_COUNT, checked. The queues are zeroed,
+    /// as in the host patches; the TDX Module clears what it takes.
+    pub(crate) fn new(pages: usize, node: Node) -> Result<Self> {
+        let queues = [IommuMt::QUEUE_PAGES; IommuMt::QUEUES];
+        Ok(Self(Blocks::with_folios(&queues, pages, node)?))
+    }
+
+    /// The words of the root page: each queue as a block, each other page by itself.
+    fn words(memory: &Blocks) -> impl Iterator<Item = u64> + '_ {
+        let (queues, rest) = memory
+            .blocks()
+            .split_at_checked(IommuMt::QUEUES)
+            .unwrap_or((memory.blocks(), &[]));
+        let queues = queues.iter().map(|block| block.raw());
+        let rest = rest.iter().flat_map(|block| block.hpas());
+        // The prelude has a `chain` of pin-init as well.
+        Iterator::chain(queues, rest.map(|hpa| hpa.get()))
+    }
+}
+
+impl Lend for Tables {
+    type Memory = Blocks;
+
+    fn into_memory(self) -> Blocks {
+        self.0
+    }
+
+    fn from_memory(memory: Blocks) -> Self {
+        Self(memory)
+    }
+}
+
+/// An IOMMU in TDX mode.
+struct Iommu {
+    reg_base: u64,
+    id: u64,
+    // `None` once it has been taken out of TDX mode.
+    tables: Option<Held<Tables, Kernel>>,
+}
+
+/// All IOMMUs that were set up. Dropping it clears them and releases their memory.
+pub(crate) struct Iommus {
+    kernel: Kernel,
+    units: KVec<Iommu>,
+}
+
+/// How setting up one unit ended.
+enum SetUp {
+    Done(Iommu),
+    /// The TDX Module says that this unit cannot run in TDX mode.
+    NotCapable,
+    Failed,
+}
+
+impl Iommus {
+    /// Sets up every unit of a DMAR table. A unit that fails, or that the TDX Module refuses,
+    /// leaves the others up and is told in one line.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` for the bookkeeping, before any unit is set up.
+    pub(crate) fn set_up(kernel: &Kernel, dmar: Dmar<'_>, pages: usize) -> Result<Self> {
+        let wanted = dmar.units().count();
+        let mut iommus = Self {
+            kernel: kernel.clone(),
+            // All of it before the first hand-over, so that no unit is without a place.
+            units: KVec::with_capacity(wanted, GFP_KERNEL)?,
+        };
+        for unit in dmar.units() {
+            if iommus.units.iter().any(|up| up.reg_base == unit.reg_base) {
+                pr_warn!(
+                    "iommu {:#x}: listed twice in the DMAR table, set up once\n",
+                    unit.reg_base
+                );
+                continue;
+            }
+            let node = node_of(dmar, unit);
+            match set_up_one(kernel, unit, node, pages) {
+                // There is room for each unit of the table.
+                SetUp::Done(iommu) => iommus.units.push(iommu, GFP_KERNEL)?,
+                SetUp::NotCapable => pr_info!(
+                    "iommu {:#x}: the TDX Module says it is not capable, skipped\n",
+                    unit.reg_base
+                ),
+                SetUp::Failed => {}
+            }
+        }
+        pr_info!(
+            "iommu: {} of {} remapping units set up\n",
+            iommus.units.len(),
+            wanted
+        );
+        Ok(iommus)
+    }
+
+    /// The number of IOMMUs in TDX mode.
+    pub(crate) fn len(&self) -> usize {
+        self.units.len()
+    }
+}
+
+/// The node that RHSA tells for a unit, where ACPI knows its proximity domain.
+fn node_of(dmar: Dmar<'_>, unit: Unit) -> Node {
+    let Some(proximity) = dmar.proximity(unit) else {
+        return Node::Any;
+    };
+    // SAFETY: No preconditions.
+    match unsafe { bindings::tdx_pages_proximity_node(proximity) } {
+        nid if nid >= 0 => Node::Id(nid),
+        _ => Node::Any,
+    }
+}
+
+fn set_up_one(kernel: &Kernel, unit: Unit, node: Node, pages: usize) -> SetUp {
+    let reg_base = unit.reg_base;
+    let tables = match Tables::new(pages, node) {
+        Ok(tables) => tables,
+        Err(_) => {
+            pr_err!(
+                "iommu {:#x}: no memory for its IOMMU_MT, not set up\n",
+                reg_base
+            );
+            return SetUp::Failed;
+        }
+    };
+    let got = tables.0.node();
+    let owner = Owner::of(&kernel.users().iommu, reg_base);
+    let mut id = 0;
+    let held = hand_over(kernel, &owner, tables, Leaf::IOMMU_SETUP, |memory| {
+        let mut root = kernel.root();
+        if root.fill(Tables::words(memory)).is_none() {
+            // More words than a root page has: the count was checked, so nothing is lost by
+            // treating it as a refusal of an operand that never left.
+            return Answer::of(Status::OPERAND_INVALID);
+        }
+        let root = root.publish();
+        let (answer, answered) = kernel
+            .seam()
+            .iommu_setup(reg_base, IommuMt::new(root.hpa()));
+        id = answered;
+        answer
+    });
+    match held {
+        Ok(held) => {
+            pr_info!(
+                "iommu {:#x}: set up, id {:#x}, segment {}, {} pages on node {}{}\n",
+                reg_base,
+                id,
+                unit.segment,
+                IommuMt::QUEUES * IommuMt::QUEUE_PAGES + pages,
+                got.unwrap_or(-1),
+                match node {
+                    Node::Id(nid) if got != Some(nid) => " (its own had no memory)",
+                    _ => "",
+                }
+            );
+            SetUp::Done(Iommu {
+                reg_base,
+                id,
+                tables: Some(held),
+            })
+        }
+        Err(HandOverError::Back(_tables, status))
+            if status.masked() == Status::OPERAND_INVALID && !status.is_not_executed() =>
+        {
+            SetUp::NotCapable
+        }
+        Err(HandOverError::Back(_tables, status)) => {
+            pr_err!(
+                "iommu {:#x}: TDH.IOMMU.SETUP answered {}, not set up; its memory is back\n",
+                reg_base,
+                status
+            );
+            SetUp::Failed
+        }
+        Err(HandOverError::Refused(_tables, why)) => {
+            pr_err!(
+                "iommu {:#x}: not handed over ({:?}), not set up\n",
+                reg_base,
+                why
+            );
+            SetUp::Failed
+        }
+        Err(HandOverError::Settled(settled)) => {
+            tell(reg_base, settled);
+            SetUp::Failed
+        }
+    }
+}
+
+/// One line for a hand-over or a release that went wrong about single pages.
+fn tell(reg_base: u64, settled: Settled) {
+    pr_err!(
+        "iommu {:#x}: {} answered {}, but: {}; {} pages were proved and freed, {} are in quarantine\n",
+        reg_base,
+        settled.cause.leaf,
+        settled.cause.status,
+        settled.cause.why.text(),
+        settled.freed,
+        settled.quarantined
+    );
+}
+
+impl Iommu {
+    fn clear(&mut self, kernel: &Kernel) {
+        let Some(tables) = self.tables.take() else {
+            return;
+        };
+        let id = self.id;
+        let released = tables.release(Leaf::IOMMU_CLEAR, |memory| {
+            let mut root = kernel.root();
+            // A copy of the list, so that a TDX Module which only checks the operand passes too.
+            if root.fill(Tables::words(memory)).is_none() {
+                return Answer::of(Status::OPERAND_INVALID);
+            }
+            let root = root.publish();
+            let answer = kernel.seam().iommu_clear(id, root.hpa());
+            Answer {
+                list_ok: Tables::words(memory)
+                    .enumerate()
+                    .all(|(index, word)| root.word(index) == Some(word)),
+                ..answer
+            }
+        });
+        match released {
+            Ok(tables) => pr_info!(
+                "iommu {:#x}: cleared, {} pages released\n",
+                self.reg_base,
+                tables.0.pages()
+            ),
+            Err(ReleaseError::StillHeld(held, status)) => {
+                pr_err!(
+                    "iommu {:#x}: TDH.IOMMU.CLEAR answered {}, its pages are still held\n",
+                    self.reg_base,
+                    status
+                );
+                // There is no later chance for the leaf; the ledger has one for the proof.
+                drop(held);
+            }
+            Err(ReleaseError::Settled(settled)) => tell(self.reg_base, settled),
+        }
+    }
+}
+
+impl Drop for Iommus {
+    fn drop(&mut self) {
+        // In the opposite order.
+        while let Some(mut iommu) = self.units.pop() {
+            iommu.clear(&self.kernel);
+        }
+    }
+}

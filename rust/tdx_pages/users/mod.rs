@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who hands pages over.
+//!
+//! A user knows its leaf and its memory, and nothing of proofs and lists.
+
+pub(crate) mod dmar;
+pub(crate) mod ext_pool;
+pub(crate) mod iommu;
+pub(crate) mod registry;
+#[cfg(TDX_PAGES_KUNIT)]
+mod suite;

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The registry: each user has a name, and its pages are counted under that name.
+
+use crate::custody::transitions::State;
+use kernel::{
+    fmt,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+
+/// The pages of one user.
+///
+/// At any time `handed over = released + held + held for good + quarantined`, but for a moment
+/// while one of them is counted.
+#[derive(Default)]
+pub(crate) struct Account {
+    handed_over: Count,
+    released: Count,
+    held: Count,
+    held_for_good: Count,
+    quarantined: Count,
+}
+
+/// A number of pages.
+pub(crate) struct Count(Atomic<usize>);
+
+impl Default for Count {
+    fn default() -> Self {
+        Self(Atomic::new(0))
+    }
+}
+
+impl Count {
+    fn add(&self, pages: usize) {
+        self.0.add(pages, Relaxed);
+    }
+
+    fn sub(&self, pages: usize) {
+        self.0.fetch_sub(pages, Relaxed);
+    }
+
+    /// The number now.
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+/// What an account says, at one time or another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Balance {
+    /// Pages that the TDX Module ever took.
+    pub(crate) handed_over: usize,
+    /// Pages of these that came back.
+    pub(crate) released: usize,
+    /// Pages that it has now, to be released.
+    pub(crate) held: usize,
+    /// Pages that it has for good.
+    pub(crate) held_for_good: usize,
+    /// Pages that should be back and are not proved.
+    pub(crate) quarantined: usize,
+}
+
+impl Account {
+    fn gauge(&self, state: State) -> &Count {
+        match state {
+            State::Held => &self.held,
+            State::HeldForGood => &self.held_for_good,
+            State::Quarantined(_) => &self.quarantined,
+        }
+    }
+
+    /// Counts that a record went from one state and number of pages to another. What is gone
+    /// between them was released; with no former state the pages are handed over now.
+    pub(crate) fn book(&self, before: Option<(State, usize)>, now: Option<(State, usize)>) {
+        let (had, has) = (before.map_or(0, |b| b.1), now.map_or(0, |n| n.1));
+        if let Some((state, pages)) = now {
+            self.gauge(state).add(pages);
+        }
+        match before {
+            Some((state, pages)) => {
+                self.gauge(state).sub(pages);
+                self.released.add(had.saturating_sub(has));
+            }
+            None => self.handed_over.add(has),
+        }
+    }
+
+    /// All numbers.
+    pub(crate) fn balance(&self) -> Balance {
+        Balance {
+            handed_over: self.handed_over.get(),
+            released: self.released.get(),
+            held: self.held.get(),
+            held_for_good: self.held_for_good.get(),
+            quarantined: self.quarantined.get(),
+        }
+    }
+}
+
+/// Who owns an object: a user, and which of its objects it is.
+#[derive(Clone)]
+pub(crate) struct Owner {
+    user: Arc<User>,
+    object: Option<u64>,
+}
+
+/// A registered user.
+pub(crate) struct User {
+    name: &'static str,
+    account: Account,
+}
+
+impl User {
+    /// Registers a user.
+    pub(crate) fn new(name: &'static str) -> Result<Arc<Self>> {
+        Ok(Arc::new(
+            Self {
+                name,
+                account: Account::default(),
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its pages.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+}
+
+impl Owner {
+    /// An object that is the only one of its user.
+    pub(crate) fn new(user: &Arc<User>) -> Self {
+        Self {
+            user: user.clone(),
+            object: None,
+        }
+    }
+
+    /// One of several objects, told apart by `object`: what a person would look for, as a register
+    /// base.
+    pub(crate) fn of(user: &Arc<User>, object: u64) -> Self {
+        Self {
+            user: user.clone(),
+            object: Some(object),
+        }
+    }
+
+    /// The user's account.
+    pub(crate) fn account(&self) -> &Account {
+        &self.user.account
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.user.name)?;
+        match self.object {
+            Some(object) => write!(f, " {object:#x}"),
+            None => Ok(()),
+        }
+    }
+}
