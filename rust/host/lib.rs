@@ -8,5 +8,16 @@
 #[path = "../abi/mod.rs"]
 pub(crate) mod abi;
 
+#[allow(dead_code)]
+pub(crate) mod custody;
+
+#[path = "../tdx_pages/users/dmar.rs"]
+pub(crate) mod dmar;
+
 #[path = "../tdx_emu/model/mod.rs"]
 pub(crate) mod model;
+
+#[cfg(test)]
+mod lives;
+#[cfg(test)]
+mod world;
