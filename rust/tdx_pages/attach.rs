@@ -112,6 +112,10 @@ struct Close(Kernel);
 impl Drop for Close {
     fn drop(&mut self) {
         let remains = self.0.close();
+        if self.0.users().balance().handed_over == 0 {
+            // Nothing was ever attached, which has been said.
+            return;
+        }
         if remains.lost > 0 {
             pr_err!(
                 "detached; {} pages stay with the TDX Module and are lost until the next boot, {} are held for good\n",
@@ -120,7 +124,7 @@ impl Drop for Close {
             );
         } else {
             pr_info!(
-                "detached; all pages released but {} held for good\n",
+                "detached; all pages released, but {} that are held for good\n",
                 remains.held_for_good
             );
         }

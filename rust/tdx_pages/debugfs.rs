@@ -9,7 +9,6 @@ use crate::platform::{
     Host,
     Kernel, //
 };
-use crate::users::registry::Balance;
 use core::ffi::c_void;
 use kernel::{
     error::to_result,
@@ -49,20 +48,6 @@ impl Drop for Debugfs {
     }
 }
 
-/// The sum over all users.
-fn total(host: &Host) -> Balance {
-    host.users().iter().fold(Balance::default(), |sum, user| {
-        let one = user.account().balance();
-        Balance {
-            handed_over: sum.handed_over + one.handed_over,
-            released: sum.released + one.released,
-            held: sum.held + one.held,
-            held_for_good: sum.held_for_good + one.held_for_good,
-            quarantined: sum.quarantined + one.quarantined,
-        }
-    })
-}
-
 /// `summary`: the page balance, one `key value` a line, in pages.
 ///
 /// # Safety
@@ -75,7 +60,7 @@ unsafe extern "C" fn tdx_pages_show_summary(
 ) {
     // SAFETY: As this function's requirements; nobody else uses this seq_file during the call.
     let (m, host) = unsafe { (SeqFile::from_raw(m), &*context.cast::<Host>()) };
-    let sum = total(host);
+    let sum = host.users().balance();
     seq_print!(m, "handed_over {}\n", sum.handed_over);
     seq_print!(m, "released {}\n", sum.released);
     seq_print!(m, "held {}\n", sum.held);

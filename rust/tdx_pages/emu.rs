@@ -11,7 +11,6 @@ use crate::abi::{
         MAGIC, //
     },
     field::Field,
-    Hpa,
     Leaf,
     Status, //
 };
@@ -167,18 +166,9 @@ impl Emu {
         call(Control::Refuse, regs(reg_base, 0, 0, 0, 0)).map(drop)
     }
 
-    /// Keeps all pages at the next CLEAR, or one.
-    pub(crate) fn keep(&self, page: Option<Hpa>) -> Result {
-        let (what, page) = match page {
-            None => (1, 0),
-            Some(page) => (2, page.get()),
-        };
-        call(Control::KeepPages, regs(what, page, 0, 0, 0)).map(drop)
-    }
-
-    /// Ends [`Emu::keep`].
-    pub(crate) fn keep_none(&self) -> Result {
-        call(Control::KeepPages, regs(0, 0, 0, 0, 0)).map(drop)
+    /// Keeps all pages at the next CLEAR, which says success all the same.
+    pub(crate) fn keep_all(&self) -> Result {
+        call(Control::KeepPages, regs(1, 0, 0, 0, 0)).map(drop)
     }
 
     /// Calls of a leaf since the last reset, and how many of them were plain success.

@@ -33,6 +33,7 @@ use crate::mm::{
 };
 use crate::seam::Seam;
 use crate::users::registry::{
+    Balance,
     Owner,
     User, //
 };
@@ -74,6 +75,13 @@ impl Users {
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &User> {
         [&*self.ext_pool, &*self.iommu].into_iter()
+    }
+
+    /// The sum of all accounts.
+    pub(crate) fn balance(&self) -> Balance {
+        self.iter()
+            .map(|user| user.account().balance())
+            .fold(Balance::default(), Balance::plus)
     }
 }
 

@@ -275,7 +275,6 @@ impl Record {
     fn give_up(&self, platform: &Kernel, mut lent: Lent<Kernel>, booked: Option<Booked>) -> usize {
         let (freed, unproved) = lent.retry(platform);
         let lost = lent.owing();
-        self.book(None);
         let why = match booked {
             Some(Booked {
                 state: State::Quarantined(cause),
@@ -283,6 +282,10 @@ impl Record {
             }) => cause.why,
             _ => Why::DroppedWhileHeld,
         };
+        if let Some(Booked { state, .. }) = booked {
+            self.book(Some(Booked { state, pages: lost }));
+            self.owner.account().lose(state, lost);
+        }
         if let Some(page) = unproved {
             pr_err!(
                 "{}: {} pages stay with the TDX Module and are lost until the next boot ({}; the proof of page {} answered {}), {} came back\n",

@@ -17,8 +17,8 @@ use kernel::{
 
 /// The pages of one user.
 ///
-/// At any time `handed over = released + held + held for good + quarantined`, but for a moment
-/// while one of them is counted.
+/// At any time `handed over = released + held + held for good + quarantined + lost`, but for a
+/// moment while one of them is counted.
 #[derive(Default)]
 pub(crate) struct Account {
     handed_over: Count,
@@ -26,6 +26,7 @@ pub(crate) struct Account {
     held: Count,
     held_for_good: Count,
     quarantined: Count,
+    lost: Count,
 }
 
 /// A number of pages.
@@ -65,6 +66,22 @@ pub(crate) struct Balance {
     pub(crate) held_for_good: usize,
     /// Pages that should be back and are not proved.
     pub(crate) quarantined: usize,
+    /// Pages that were given up when the ledger was closed.
+    pub(crate) lost: usize,
+}
+
+impl Balance {
+    /// The sum of two balances.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            handed_over: self.handed_over + other.handed_over,
+            released: self.released + other.released,
+            held: self.held + other.held,
+            held_for_good: self.held_for_good + other.held_for_good,
+            quarantined: self.quarantined + other.quarantined,
+            lost: self.lost + other.lost,
+        }
+    }
 }
 
 impl Account {
@@ -92,6 +109,12 @@ impl Account {
         }
     }
 
+    /// Counts that a record with so many pages was given up.
+    pub(crate) fn lose(&self, state: State, pages: usize) {
+        self.gauge(state).sub(pages);
+        self.lost.add(pages);
+    }
+
     /// All numbers.
     pub(crate) fn balance(&self) -> Balance {
         Balance {
@@ -100,6 +123,7 @@ impl Account {
             held: self.held.get(),
             held_for_good: self.held_for_good.get(),
             quarantined: self.quarantined.get(),
+            lost: self.lost.get(),
         }
     }
 }
