@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# For people.  The kernel's build system reads Kbuild; see `make help`.
+
+.DEFAULT_GOAL := modules
+
+# The scripts below start makes of their own in other trees.  What is said on the
+# command line here reaches them as environment.
+unexport MAKEFLAGS MFLAGS
+
+.PHONY: modules modules_install checkinstall kernel demo check fmt fmtcheck clippy clean help
+
+modules: ## build tdx_pages.ko and tdx_emu.ko here
+	@scripts/kmake.sh modules
+
+modules_install: checkinstall modules ## install them for the kernel of KDIR=, or below INSTALL_MOD_PATH=
+	@scripts/kmake.sh modules_install
+
+# The kernel of make kernel runs in QEMU only: to install for it by default
+# would do nothing but litter this machine.
+checkinstall:
+	@test -n "$(KDIR)$(INSTALL_MOD_PATH)" || { \
+		echo "error: modules_install wants KDIR=<build dir of the kernel that runs them>, or INSTALL_MOD_PATH=<directory>" >&2; \
+		exit 1; }
+
+clippy: ## build them with the kernel's clippy lints
+	@CLIPPY=1 scripts/kmake.sh modules
+
+# These three make and boot a kernel of their own.
+ifdef KDIR
+kernel demo check:
+	@echo "error: make $@ uses the kernel of make kernel; leave KDIR= out" >&2; exit 1
+else
+kernel: ## install the tools, fetch, patch and build the kernel of demo and check
+	@scripts/kernel.sh
+
+demo: ## boot it in QEMU; hand everything over and release it again
+	@scripts/with-kernel.sh demo.py
+
+check: ## run all tests
+	@scripts/with-kernel.sh check.py
+endif
+
+fmt: ## format the Rust sources
+	@scripts/fmt.sh
+
+fmtcheck: ## tell whether they are formatted
+	@scripts/fmt.sh --check
+
+clean: ## remove what a build has left here (the cache stays)
+	@scripts/clean.sh
+
+help: ## this
+	@echo "make [target] [KDIR=<kernel build dir>]"
+	@echo
+	@awk -F':.*## ' '/^[a-z_]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Without KDIR= the kernel of make kernel is used, which is made first if need be and"
+	@echo "kept in \$${XDG_CACHE_HOME:-\$$HOME/.cache}/tdx-pages.  With KDIR= only that tree is used."
+	@echo "TDX_PAGES_KUNIT=1 builds the KUnit suites in; V=1, W=1, CLIPPY=1 are the kernel's."

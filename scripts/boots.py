@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The boots of `make check`: which guest scripts run on which machine.
+
+The longest go first, so that the others fill the gaps.
+"""
+
+import os
+
+from qemu import Boot
+
+BOOTS = [
+    # Memory above 4 GiB on the second node, to catch a truncated address.
+    {"name": "load", "scripts": ["load"], "memory": 1536},
+    {"name": "fault", "scripts": ["fault"]},
+    {"name": "refuse", "scripts": ["refuse"]},
+    {"name": "kunit", "scripts": ["kunit"], "variant": "kunit"},
+    # Less memory than the largest pool that a u16 can ask for.
+    {"name": "small", "scripts": ["small"], "nodes": 1, "memory": 208, "cpus": 1},
+    {"name": "dmar-none", "scripts": ["dmar-none"], "table": None},
+    {"name": "dmar-empty", "scripts": ["dmar-none"], "table": "empty"},
+    {"name": "dmar-bare", "scripts": ["dmar-broken"], "table": "bare"},
+    {"name": "dmar-zero", "scripts": ["dmar-broken"], "table": "zero"},
+    {"name": "dmar-cut", "scripts": ["dmar-broken"], "table": "cut"},
+]
+for boot in BOOTS:
+    boot.setdefault("variant", "plain")
+
+
+def make(boot, modules):
+    """The boot of one line above, with the modules it needs."""
+    options = {key: value for key, value in boot.items()
+               if key not in ("name", "scripts", "variant")}
+    return Boot(boot["name"], modules, boot["scripts"], os.environ["KERNEL_BUILD"], **options)

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# kmake.sh TARGET...: makes targets of the kernel's build system for the
+# modules in this tree, with the kernel of `make kernel`, or with KDIR=.
+
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tree.sh"
+
+if [ -n "${KDIR:-}" ]; then
+	"$top/scripts/check-tree.sh" "$KDIR" || exit 1
+	tree_env "$KDIR"
+	kdir=$KDIR
+else
+	kdir=${KERNEL_BUILD:-$("$top/scripts/kernel.sh")}
+	tool_env
+fi
+
+# The kernel's Makefile heeds these on its command line only.
+args=()
+for name in V W C CLIPPY INSTALL_MOD_PATH INSTALL_MOD_DIR TDX_PAGES_KUNIT; do
+	[ -z "${!name:-}" ] || args+=("$name=${!name}")
+done
+# The clippy of the same release as rustc, where there is one beside it.
+clippy=$(dirname "$(command -v "$RUSTC")")/clippy-driver
+[ ! -x "$clippy" ] || args+=("CLIPPY_DRIVER=$clippy")
+exec make -C "$kdir" M="${KMAKE_DIR:-$top}" "${kmake_vars[@]}" -j"$(nproc)" \
+	--no-print-directory "${args[@]}" "$@"

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of the check: what must turn it red does, and what must not does not."""
+
+import os
+import re
+import subprocess
+import tempfile
+
+import balance
+import dmar
+import guestlog
+import hosttests
+import ktap
+from qemu import SCRIPTS
+
+PATCH = "scripts/kernel/patches/0001-x86-virt-tdx-Open-SEAMCALL-to-a-driver.patch"
+
+SLICE = """KTAP version 1
+1..1
+    KTAP version 1
+    # Subtest: st_suite
+    # module: tdx_pages
+    1..3
+    ok 1 first
+    ok 2 second
+    ok 3 third
+# st_suite: pass:3 fail:0 skip:0 total:3
+# Totals: pass:3 fail:0 skip:0 total:3
+ok 1 st_suite""".splitlines()
+
+REPORT = """@@ script st
+@@ plan 2
+@@ scenario one
+@@ allow WARNING: expected
+@@ ok a
+@@ section text
+@@x a line of a file
+@@ section-end text
+@@ scenario two
+@@ ok b
+@@ done st
+@@ bye""".splitlines()
+
+CONSOLE = """[    0.000000] Linux version 7.3
+[    1.000000] @@ script st
+[    1.100000] @@ scenario one
+[    1.200000] WARNING: expected here
+[    1.300000] @@ scenario two
+[    1.400000] tdx_pages: all is well""".splitlines()
+
+CARGO = """running 2 tests
+test abi::a ... ok
+test abi::b ... ok
+
+test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out""".splitlines()
+
+
+def swap(lines, old, new):
+    """The lines with a part replaced, which must be there; with None, the line goes."""
+    assert any(old in line for line in lines), old
+    if new is None:
+        return [line for line in lines if old not in line]
+    return [line.replace(old, new) for line in lines]
+
+
+def red(cases):
+    """Whether some case failed."""
+    return any(not passed for _, passed, _ in cases)
+
+
+def kunit(slices, wanted):
+    path = os.path.join(os.environ["KERNEL_BUILD"], "source/tools/testing/kunit/kunit.py")
+    console = [line for lines in slices.values() for line in lines]
+    return ktap.verdicts(path, slices, wanted, console)
+
+
+def ktap_cases():
+    bad = swap(swap(SLICE, "    ok 2 second", "    # second: EXPECTATION FAILED\n    not ok 2 second"),
+               "ok 1 st_suite", "not ok 1 st_suite")
+    bad = "\n".join(bad).splitlines()
+    three = {"st_suite": 3}
+    good = kunit({"st_suite": SLICE}, three)
+    failing = kunit({"st_suite": bad}, three)
+    yield "a good KTAP slice is green", not red(good) and len(good) == 4
+    yield "a failing KTAP slice is red", \
+        [name for name, passed, _ in failing if not passed] == ["st_suite.second"]
+    yield "a failing KTAP case comes with its reason", \
+        any("EXPECTATION FAILED" in line for _, _, details in failing for line in details)
+    yield "a KTAP slice that stops half-way is red", red(kunit({"st_suite": SLICE[:7]}, three))
+    yield "a skipped KTAP case is red", red(kunit(
+        {"st_suite": swap(SLICE, "ok 2 second", "ok 2 second # SKIP nobody there")}, three))
+    yield "an empty KTAP slice is red", red(kunit({"st_suite": []}, three))
+    yield "a missing suite is red", red(kunit({"st_suite": SLICE}, {"st_suite": 3, "other": 1}))
+    yield "an unknown suite is red", red(kunit({"st_suite": SLICE, "new": SLICE}, three))
+    yield "another number of cases is red", red(kunit({"st_suite": SLICE}, {"st_suite": 4}))
+    yield "no suite at all is red", red(kunit({}, {}))
+
+
+def report_cases():
+    def run(report, console=tuple(CONSOLE)):
+        scripts = guestlog.parse(report, ["st"])
+        cases = [case for script in scripts for case in guestlog.verdicts(script)]
+        return cases + [guestlog.scan("st", console, scripts)]
+
+    yield "a good report is green", not red(run(REPORT)) and len(run(REPORT)) == 3
+    yield "a file's line that looks like a mark is text", \
+        guestlog.parse(REPORT, ["st"])[0].section("text") == ["@@x a line of a file"]
+    yield "a failed check is red", red(run(swap(REPORT, "@@ ok b", "@@ not ok b")))
+    yield "a check less than planned is red", red(run(swap(REPORT, "@@ ok b", None)))
+    yield "a report without a plan is red", red(run(swap(REPORT, "@@ plan 2", None)))
+    yield "a script that ended early is red", red(run(swap(REPORT, "@@ done st", None)))
+    yield "a script that failed as a whole is red", red(run(swap(REPORT, "done st", "died st 2")))
+    yield "a script that never began is red", red(run([]))
+    for line in ("BUG: kernel NULL pointer dereference", "Oops: 0000 [#1]", "WARNING: CPU: 0",
+                 "WARNING: possible recursive locking detected", "refcount_t: underflow",
+                 "kmemleak: 3 new suspected memory leaks", "Out of memory: Killed process 60",
+                 "UBSAN: shift-out-of-bounds", "Kernel panic - not syncing"):
+        yield "\"%s\" is red" % line, red(run(REPORT, CONSOLE + ["[    2.000000] " + line]))
+    yield "a line allowed elsewhere is red", red(
+        run(REPORT, CONSOLE + ["[    2.000000] WARNING: expected here"]))
+    yield "a console that was not recorded is red", red(run(REPORT, []))
+
+
+def cargo_cases():
+    def run(lines, status=0):
+        return hosttests.cargo_cases("\n".join(lines), status)
+
+    yield "good host tests are green", not red(run(CARGO)) and len(run(CARGO)) == 2
+    yield "a failing host test is red", red(run(
+        swap(swap(CARGO, "b ... ok", "b ... FAILED"), "2 passed; 0 failed", "1 passed; 1 failed")))
+    yield "an ignored host test is red", red(run(
+        swap(swap(CARGO, "b ... ok", "b ... ignored"), "2 passed; 0 failed; 0 ignored",
+             "1 passed; 0 failed; 1 ignored")))
+    yield "host tests that do not compile are red", red(run(["error: no"], 101))
+    yield "no host test is red", red(run(["test result: ok. 0 passed; 0 failed; 0 ignored"]))
+    yield "a host test that cargo did not count is red", red(run(swap(CARGO, "2 passed", "1 passed")))
+
+
+def demo_report(change=None):
+    """The report of a good demo, with one part of it changed."""
+    lines = """@@ script demo
+@@ section messages-unload
+[    3.000000] rust/helpers/mm.c:9 module tdx_pages func:f has 52428800 allocated at module unload
+@@ section-end messages-unload
+@@ section allocinfo-before
+     4096 1 rust/helpers/slab.c:6 func:rust_helper_krealloc_node_align
+@@ section-end allocinfo-before
+@@ section allocinfo-after
+     4096 2 rust/helpers/slab.c:6 func:rust_helper_krealloc_node_align
+@@ section-end allocinfo-after
+@@ section state
+handed_over 12824
+released 24
+pool 12800
+held 0
+unproved 0
+host_bugs 0
+@@ section-end state
+@@ section seamcalls
+TDH.EXT.MEM.ADD 25 25 0
+TDH.EXT.INIT 1 1 0
+TDH.IOMMU.SETUP 2 2 0
+TDH.IOMMU.CLEAR 2 2 0
+TDH.PHYMEM.PAGE.WBINVD 24 24 0
+@@ section-end seamcalls""".splitlines()
+    return swap(lines, *change) if change else lines
+
+
+def demo_cases():
+    def faults(change=None):
+        script, = guestlog.parse(demo_report(change), ["demo"])
+        return balance.Balance(script).check()
+
+    yield "a good demo is green", not faults()
+    for what, change in (
+            ("a page that was not released", ("released 24", "released 23")),
+            ("a page still held", ("held 0", "held 1")),
+            ("a page released and not proved", ("unproved 0", "unproved 1")),
+            ("a page lost by our own call site", ("52428800", "52432896")),
+            ("less left than is held for good", ("52428800", "52424704")),
+            ("a record lost through the kernel crate", ("     4096 2", "     8192 2")),
+            ("a bug of the host", ("host_bugs 0", "host_bugs 1")),
+            ("a call too many", ("MEM.ADD 25 25", "MEM.ADD 26 26")),
+            ("a call that failed", ("CLEAR 2 2 0", "CLEAR 2 1 1")),
+            ("a state without a line", ("pool 12800", None))):
+        yield "%s makes the demo red" % what, bool(faults(change))
+
+
+def table_cases():
+    with tempfile.TemporaryDirectory() as directory:
+        tables = dmar.tables(os.path.join(SCRIPTS, "qemu/dmar.asl"), directory)
+    for name, table in tables.items():
+        yield "ACPI takes the DMAR table \"%s\"" % name, \
+            sum(table) & 0xff == 0 and int.from_bytes(table[4:8], "little") == len(table)
+    yield "no two DMAR tables are alike", len(set(tables.values())) == len(tables)
+
+
+FAKE_CONFIG = """CONFIG_RUST=y
+CONFIG_INTEL_TDX_HOST=y
+CONFIG_CC_IS_CLANG=y
+CONFIG_CLANG_VERSION=190107
+CONFIG_RUSTC_VERSION_TEXT="%s"
+"""
+
+
+def tree_cases():
+    """check-tree.sh on kernel build directories of which one thing each is wrong."""
+    rustc = subprocess.run([os.environ["RUSTC"], "--version"], stdout=subprocess.PIPE,
+                           text=True, check=True).stdout.strip()
+    patch = os.path.join(os.path.dirname(SCRIPTS), PATCH)
+    with open(patch) as file:
+        symbols = re.findall(r"^\+EXPORT_SYMBOL_FOR_\w+\((\w+)", file.read(), re.M)
+    good = {"Makefile": "", ".config": FAKE_CONFIG % rustc, "rust/libkernel.rmeta": "",
+            "Module.symvers": "".join("0x0\t%s\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:kvm,tdx_pages\n"
+                                      % symbol for symbol in symbols if symbol != "symbol")}
+
+    def told(change):
+        """What check-tree.sh says of the good tree with some files changed, as lines."""
+        with tempfile.TemporaryDirectory() as tree:
+            for name, content in {**good, **change}.items():
+                path = os.path.join(tree, name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                if content is not None:
+                    with open(path, "w") as file:
+                        file.write(content)
+            done = subprocess.run([os.path.join(SCRIPTS, "check-tree.sh"), tree],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+            lines = done.stdout.splitlines()
+            return lines if (done.returncode == 0) == (not lines) else lines + ["wrong status"]
+
+    def without(name, text, new=""):
+        assert text in good[name], text
+        return {name: good[name].replace(text, new)}
+
+    yield "a good kernel tree is taken", told({}) == []
+    for what, change, wanted in (
+            ("no kernel build dir", {"Makefile": None}, "not a kernel build dir.*KDIR="),
+            ("no configuration", {".config": None}, "not a kernel build dir.*KDIR="),
+            ("no CONFIG_RUST", without(".config", "CONFIG_RUST=y\n"),
+             "no CONFIG_RUST: .*rustavailable"),
+            ("no Rust artefacts", {"rust/libkernel.rmeta": None}, "rust/libkernel.rmeta.*: build"),
+            ("another rustc", without(".config", rustc, "rustc 1.0.0 (old)"),
+             r"'rustc 1\.0\.0 \(old\)', than '%s'.*RUSTC=" % re.escape(rustc)),
+            ("no TDX host", without(".config", "CONFIG_INTEL_TDX_HOST=y\n"),
+             "no CONFIG_INTEL_TDX_HOST: .*scripts/kernel/config"),
+            ("no Module.symvers", {"Module.symvers": None}, "no Module.symvers: apply.*patch"),
+            ("a symbol that is not there", without("Module.symvers", "\ttdx_seamcall\t", "\tx\t"),
+             "does not export to tdx_pages: tdx_seamcall: apply.*patch"),
+            ("symbols for others only", without("Module.symvers", ",tdx_pages"),
+             "does not export to tdx_pages: .*tdx_get_global_keyid.*: apply.*patch")):
+        lines = told(change)
+        yield "a kernel tree with %s: one line tells the cure" % what, \
+            len(lines) == 1 and bool(re.search(wanted, lines[0]))
+    lines = told({".config": "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n"})
+    yield "a kernel tree with two things wrong: a line for each", len(lines) == 2
+
+
+def cases():
+    """All of it, as (name, passed, details)."""
+    return [("self-test: " + name, passed, []) for group in
+            (ktap_cases, report_cases, cargo_cases, demo_cases, table_cases, tree_cases)
+            for name, passed in group()]
