@@ -98,16 +98,24 @@ newest_source() {
 		sort -V | tail -n 1
 }
 
-exec 9>"$cache/lock"
-flock 9
+# Locks are for steps that make something, so that whoever only wants a kernel
+# that is there need not wait for one that is being built.
+lock() {
+	exec 9>"$1.lock"
+	flock 9
+}
+unlock() { exec 9>&-; }
 
 deb=$(newest_source)
 if [ -z "$deb" ] || [ -n "${FRESH:-}" ]; then
+	lock "$cache/source"
 	command -v apt-get >/dev/null ||
 		die "the kernel source package is fetched with apt-get, which is not here" \
 			"build a tree of your own and name it: make KDIR=<build dir>"
-	run_step "fetch the source of Linux $series" "$cache/log/fetch.log" fetch_source
+	[ -n "$(newest_source)" ] && [ -z "${FRESH:-}" ] ||
+		run_step "fetch the source of Linux $series" "$cache/log/fetch.log" fetch_source
 	deb=$(newest_source)
+	unlock
 fi
 
 # --- The keys ----------------------------------------------------------------
@@ -165,14 +173,20 @@ configure() {
 	return "$fragment"
 }
 
-if [ ! -e "$src/Makefile" ]; then
-	run_step "unpack and patch Linux $release" "$cache/log/unpack.log" unpack_source
-fi
 if [ ! -e "$build/complete" ]; then
-	run_step "configure Linux $release ($flavour)" "$cache/log/configure-$flavour.log" configure
-	run_step "build Linux $release ($flavour), 6 to 15 minutes" "$cache/log/build-$flavour.log" \
-		make -C "$src" O="$build" "${kmake_vars[@]}" -j"$(nproc)" bzImage modules
-	touch "$build/complete"
+	lock "$src"
+	[ -e "$src/Makefile" ] ||
+		run_step "unpack and patch Linux $release" "$cache/log/unpack.log" unpack_source
+	unlock
+	mkdir -p "$cache/kernel"
+	lock "$build"
+	if [ ! -e "$build/complete" ]; then
+		run_step "configure Linux $release ($flavour)" "$cache/log/configure-$flavour.log" configure
+		run_step "build Linux $release ($flavour), 6 to 15 minutes" "$cache/log/build-$flavour.log" \
+			make -C "$src" O="$build" "${kmake_vars[@]}" -j"$(nproc)" bzImage modules
+		touch "$build/complete"
+	fi
+	unlock
 fi
 say "kernel: Linux $release ($flavour) in $build"
 echo "$build"

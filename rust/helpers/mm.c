@@ -11,7 +11,6 @@
 
 #include <tdx_pages/helpers.h>
 
-
 /*
  * How hard to try.  A large block is a wish: no reclaim worth the name, no
  * warning.  A single page may reclaim, but no page of ours is worth an OOM
