@@ -9,6 +9,7 @@
 #include <linux/build_bug.h>
 #include <linux/types.h>
 
+struct page;
 struct seq_file;
 
 /* The registers of a SEAMCALL, in and out; in Rust: model::Regs. */
@@ -41,14 +42,17 @@ enum tdx_emu_kind {
 #define TDX_EMU_INTACT		0x1000
 #define TDX_EMU_UNREADABLE	0x1001
 
-/* emu.c: the memory of the machine.  All of these bear any HPA. */
+/* emu_memory.c: the memory of the machine.  All of these bear any HPA. */
 enum tdx_emu_kind tdx_emu_kind(u64 hpa);
 bool tdx_emu_read(u64 hpa, unsigned int index, u64 *word);
 bool tdx_emu_write(u64 hpa, unsigned int index, u64 word);
 bool tdx_emu_fill(u64 hpa, u64 seed);
 unsigned int tdx_emu_check(u64 hpa, u64 seed);
 
-/* emu.c: the platform. */
+/* emu_memory.c: for the KUnit suite only. */
+u64 tdx_emu_page_hpa(struct page *page);
+
+/* emu_memory.c: the platform. */
 unsigned int tdx_emu_phys_bits(void);
 u64 tdx_emu_end_of_ram(void);
 bool tdx_emu_real_tdx(void);
@@ -61,7 +65,7 @@ unsigned long tdx_emu_lock(void);
 void tdx_emu_unlock(unsigned long flags);
 void tdx_emu_resched(void);
 
-/* emu.c: debugfs files that hold the kernel module while they are open. */
+/* emu_debugfs.c: files that hold the kernel module while they are open. */
 void tdx_emu_debugfs_add(void *emu);
 void tdx_emu_debugfs_remove(void);
 

@@ -47,7 +47,7 @@ pub(crate) enum Control {
     /// One page. In: RCX HPA. Out: RCX type, RDX owner, R8 = 1 if private-dirty.
     Page = 8,
     /// Stop honouring releases. In: RCX = 1: TDH.IOMMU.CLEAR succeeds but every page stays owned;
-    /// RCX = 2: only the page in RDX stays owned; 0 ends it.
+    /// RCX = 2: only the page in RDX stays owned; 0 ends it, and lets the kept pages go.
     KeepPages = 9,
 }
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The software TDX Module.
+//!
+//! Where there is no TDX, SEAMCALL is an undefined instruction. This kernel module catches it and
+//! answers as a TDX Module would, so that host code runs unmodified, down to the instruction, in
+//! any virtual machine.
+//!
+//! The `model` decides; it is pure, and is tested on the host. Everything else here gives it the
+//! memory of the machine (`memory`), the instruction (`trap`) and a face (`debugfs`).
+
+use kernel::prelude::*;
+
+#[path = "abi/mod.rs"]
+mod abi;
+#[path = "tdx_emu/bindings.rs"]
+mod bindings;
+#[path = "tdx_emu/debugfs.rs"]
+mod debugfs;
+#[path = "tdx_emu/memory.rs"]
+mod memory;
+#[path = "tdx_emu/model/mod.rs"]
+mod model;
+#[cfg(TDX_PAGES_KUNIT)]
+#[path = "tdx_emu/suite.rs"]
+mod suite;
+#[path = "tdx_emu/trap.rs"]
+mod trap;
+
+use self::{
+    debugfs::Files,
+    memory::Memory,
+    model::{
+        Config,
+        Model, //
+    },
+    trap::{
+        Emu,
+        Trap, //
+    }, //
+};
+
+module! {
+    type: TdxEmu,
+    name: "tdx_emu",
+    authors: ["The tdx-pages developers"],
+    description: "Software TDX Module that answers SEAMCALL where there is no TDX",
+    license: "GPL v2",
+    params: {
+        global_keyid: u32 {
+            default: 32,
+            description: "Global KeyID, with which pages must be flushed (32)",
+        },
+        pool_pages: u64 {
+            default: 12800,
+            description: "MEMORY_POOL_REQUIRED_PAGES (12800)",
+        },
+        pool_u32: bool {
+            default: false,
+            description: "Offer the pool size as u32 and EXT_REQUIRED as u8 field (0: both u16)",
+        },
+        ext_required: u32 {
+            default: 1,
+            description: "EXT_REQUIRED (1)",
+        },
+        iommu_mt_pages: u32 {
+            default: 8,
+            description: "IOMMU_MT_PAGE_COUNT (8)",
+        },
+        features0: u64 {
+            default: 0x80_0000_0040,
+            description: "TDX_FEATURES0 (bit 6 TDX Connect, bit 39 extensions)",
+        },
+        profile_late: bool {
+            default: false,
+            description: "TDH.IOMMU.CLEAR takes the id only and writes no list back (0)",
+        },
+        memory_mb: u64 {
+            default: 8192,
+            description: "Most memory to keep page states for, in MiB; 4 bytes a page (8192)",
+        },
+    },
+}
+
+struct TdxEmu {
+    // It holds the trap, which holds the model: each goes away before what it stands on.
+    _files: Files,
+}
+
+fn config() -> Result<Config> {
+    let config = Config {
+        phys_bits: memory::phys_bits(),
+        global_keyid: u64::from(*module_parameters::global_keyid.value_ref()),
+        features0: *module_parameters::features0.value_ref(),
+        pool_pages: *module_parameters::pool_pages.value_ref(),
+        pool_u32: *module_parameters::pool_u32.value_ref(),
+        ext_required: u64::from(*module_parameters::ext_required.value_ref()),
+        iommu_mt_pages: u64::from(*module_parameters::iommu_mt_pages.value_ref()),
+        profile_late: *module_parameters::profile_late.value_ref(),
+    };
+    config.check().map_err(|what| {
+        pr_err!("{}\n", what);
+        EINVAL
+    })?;
+    Ok(config)
+}
+
+impl kernel::Module for TdxEmu {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        if trap::real_tdx() {
+            pr_err!("a real TDX Module may be here: a software one is for virtual machines\n");
+            return Err(EBUSY);
+        }
+        let config = config()?;
+        let memory = Memory::new(*module_parameters::memory_mb.value_ref())?;
+        let covered = memory.covered_mb();
+        let files = Files::new(Trap::new(Emu::new(Model::new(memory, config))?)?);
+        pr_info!(
+            "software TDX Module on {} MiB: {} profile, global KeyID {}, pool of {} pages\n",
+            covered,
+            if config.profile_late { "late" } else { "v2" },
+            config.global_keyid,
+            config.pool_pages
+        );
+        Ok(Self { _files: files })
+    }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The language of the debugfs file `control`: each line is one control call.
+
+use super::regs::Regs;
+use crate::abi::{
+    emu::Control,
+    field::Field,
+    Leaf,
+    Status, //
+};
+use core::str::SplitAsciiWhitespace;
+
+const COMMANDS: &str = "want one of: reset, fail, interrupt, refuse, field, nofield, keep";
+const FAIL: &str = "want: fail LEAF NTH TIMES STATUS [after]";
+const INTERRUPT: &str = "want: interrupt LEAF K";
+const REFUSE: &str = "want: refuse HPA, the register base of an IOMMU";
+const FIELD: &str = "want: field ID VALUE";
+const NOFIELD: &str = "want: nofield ID";
+const KEEP: &str = "want: keep all | none | HPA";
+const RESET: &str = "want: reset, without operands";
+
+/// Reads a line. Gives the registers of the control call, or what is allowed instead; [`None`] for
+/// an empty line or a comment.
+pub(crate) fn parse(line: &str) -> Result<Option<Regs>, &'static str> {
+    let line = line.split('#').next().unwrap_or("");
+    let mut words = line.split_ascii_whitespace();
+    let Some(name) = words.next() else {
+        return Ok(None);
+    };
+    let (parsed, usage) = match name {
+        "reset" => (Some(call(Control::Reset)), RESET),
+        "fail" => (fail(&mut words), FAIL),
+        "interrupt" => (interrupt(&mut words), INTERRUPT),
+        "refuse" => (refuse(&mut words), REFUSE),
+        "field" => (set_field(&mut words), FIELD),
+        "nofield" => (no_field(&mut words), NOFIELD),
+        "keep" => (keep(&mut words), KEEP),
+        _ => return Err(COMMANDS),
+    };
+    match (parsed, words.next()) {
+        (Some(regs), None) => Ok(Some(regs)),
+        _ => Err(usage),
+    }
+}
+
+fn call(control: Control) -> Regs {
+    Regs {
+        rax: control.leaf().raw(),
+        ..Regs::default()
+    }
+}
+
+fn fail(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let mut regs = Regs {
+        rcx: leaf(words.next()?)?,
+        rdx: number(words.next()?)?,
+        r10: number(words.next()?)?,
+        r8: status(words.next()?)?,
+        ..call(Control::Fail)
+    };
+    // A word too many is found by the caller, so only this one is taken.
+    regs.r9 = match words.next() {
+        None => 0,
+        Some("after") => 1,
+        Some(_) => return None,
+    };
+    Some(regs)
+}
+
+fn interrupt(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    Some(Regs {
+        rcx: leaf(words.next()?)?,
+        rdx: number(words.next()?)?,
+        ..call(Control::Interrupt)
+    })
+}
+
+fn refuse(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    Some(Regs {
+        rcx: number(words.next()?)?,
+        ..call(Control::Refuse)
+    })
+}
+
+fn set_field(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    Some(Regs {
+        rcx: field(words.next()?)?,
+        rdx: number(words.next()?)?,
+        ..call(Control::SetField)
+    })
+}
+
+fn no_field(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    Some(Regs {
+        rcx: field(words.next()?)?,
+        r8: 1,
+        ..call(Control::SetField)
+    })
+}
+
+fn keep(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let (rcx, rdx) = match words.next()? {
+        "none" => (0, 0),
+        "all" => (1, 0),
+        page => (2, number(page)?),
+    };
+    Some(Regs {
+        rcx,
+        rdx,
+        ..call(Control::KeepPages)
+    })
+}
+
+/// A number, decimal or with `0x`.
+fn number(word: &str) -> Option<u64> {
+    match word.strip_prefix("0x") {
+        // A sign would pass `from_str_radix`.
+        Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
+        Some(_) => None,
+        None if word.starts_with('+') => None,
+        None => word.parse().ok(),
+    }
+}
+
+/// A leaf by its name, or by its number.
+fn leaf(word: &str) -> Option<u64> {
+    Leaf::ALL
+        .iter()
+        .find(|leaf| leaf.name() == Some(word))
+        .map(|leaf| leaf.number())
+        .or_else(|| number(word))
+}
+
+/// A status by its name, with or without `TDX_`, or by its number.
+fn status(word: &str) -> Option<u64> {
+    let bare = word.strip_prefix("TDX_").unwrap_or(word);
+    Status::ALL
+        .iter()
+        .find(|status| status.name().and_then(|name| name.strip_prefix("TDX_")) == Some(bare))
+        .map(|status| status.raw())
+        .or_else(|| number(word))
+}
+
+/// A field by its id, or by its name where only one field has it.
+fn field(word: &str) -> Option<u64> {
+    let mut named = Field::ALL.iter().filter(|field| field.name() == Some(word));
+    match (named.next(), named.next()) {
+        (Some(field), None) => Some(field.raw()),
+        (Some(_), Some(_)) => None,
+        (None, _) => number(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ok(line: &str) -> Regs {
+        parse(line).unwrap().unwrap()
+    }
+
+    #[test]
+    fn every_command() {
+        let regs = ok("fail TDH.IOMMU.CLEAR 2 3 TDX_OPERAND_BUSY after");
+        assert_eq!(Control::from_raw(regs.rax), Some(Control::Fail));
+        assert_eq!((regs.rcx, regs.rdx, regs.r10), (129, 2, 3));
+        assert_eq!((regs.r8, regs.r9), (0x8000_0200_0000_0000, 1));
+        let regs = ok("fail 61 1 0x10 0xc000030000000001");
+        assert_eq!((regs.rcx, regs.r10, regs.r9), (61, 16, 0));
+        assert_eq!(regs.r8, 0xc000_0300_0000_0001);
+        assert_eq!(ok("fail 61 1 1 OPERAND_INVALID").r8, 0xc000_0100_0000_0000);
+
+        let regs = ok("  interrupt TDH.EXT.MEM.ADD 7  # every seventh");
+        assert_eq!(Control::from_raw(regs.rax), Some(Control::Interrupt));
+        assert_eq!((regs.rcx, regs.rdx), (61, 7));
+
+        let regs = ok("refuse 0xfed90000");
+        assert_eq!(Control::from_raw(regs.rax), Some(Control::Refuse));
+        assert_eq!(regs.rcx, 0xfed9_0000);
+
+        let regs = ok("field IOMMU_MT_PAGE_COUNT 510");
+        assert_eq!(Control::from_raw(regs.rax), Some(Control::SetField));
+        assert_eq!(
+            (regs.rcx, regs.rdx, regs.r8),
+            (0x3000_0001_0000_0003, 510, 0)
+        );
+        let regs = ok("nofield 0x0a00000300000008");
+        assert_eq!((regs.rcx, regs.r8), (Field::FEATURES0.raw(), 1));
+
+        for (line, rcx, rdx) in [
+            ("keep none", 0, 0),
+            ("keep all", 1, 0),
+            ("keep 0x1000", 2, 0x1000),
+        ] {
+            let regs = ok(line);
+            assert_eq!(Control::from_raw(regs.rax), Some(Control::KeepPages));
+            assert_eq!((regs.rcx, regs.rdx), (rcx, rdx));
+        }
+        assert_eq!(Control::from_raw(ok("reset").rax), Some(Control::Reset));
+    }
+
+    #[test]
+    fn nothing_to_do() {
+        for line in ["", "   \t", "# a comment", "  # another"] {
+            assert_eq!(parse(line), Ok(None), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_line_says_what_is_allowed() {
+        for (line, want) in [
+            ("explode", COMMANDS),
+            ("Reset", COMMANDS),
+            ("reset now", RESET),
+            ("fail", FAIL),
+            ("fail TDH.NO.SUCH 1 1 0", FAIL),
+            ("fail 61 1 1", FAIL),
+            ("fail 61 one 1 0", FAIL),
+            ("fail 61 1 1 TDX_NO_SUCH", FAIL),
+            ("fail 61 1 1 0 before", FAIL),
+            ("fail 61 1 1 0 after all", FAIL),
+            ("interrupt TDH.EXT.INIT", INTERRUPT),
+            ("interrupt TDH.EXT.INIT -1", INTERRUPT),
+            ("interrupt TDH.EXT.INIT +1", INTERRUPT),
+            ("interrupt TDH.EXT.INIT 0x+1", INTERRUPT),
+            ("interrupt TDH.EXT.INIT 0x1ffffffffffffffff", INTERRUPT),
+            ("interrupt 61 1 1", INTERRUPT),
+            ("refuse", REFUSE),
+            ("refuse here", REFUSE),
+            ("field 1", FIELD),
+            ("field NO_SUCH 1", FIELD),
+            ("field MEMORY_POOL_REQUIRED_PAGES 1", FIELD),
+            ("nofield", NOFIELD),
+            ("keep", KEEP),
+            ("keep some", KEEP),
+        ] {
+            assert_eq!(parse(line), Err(want), "{line:?}");
+        }
+    }
+}

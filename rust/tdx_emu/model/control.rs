@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The control calls of [`crate::abi::emu`].
+
+use super::{
+    faults::{
+        index,
+        Fault,
+        Keep, //
+    },
+    machine::Machine,
+    regs::Regs,
+    Model, //
+};
+use crate::abi::{
+    emu::{
+        Control,
+        MAGIC, //
+    },
+    field::Field,
+    status::Operand,
+    Hpa,
+    Leaf,
+    Status, //
+};
+
+const fn bad(operand: Operand) -> Status {
+    Status::OPERAND_INVALID.on(operand)
+}
+
+impl<M: Machine> Model<M> {
+    /// Does what a control call asks for.
+    pub(super) fn control(&mut self, control: Control, regs: &mut Regs) -> Result<(), Status> {
+        match control {
+            Control::Ping => regs.r8 = MAGIC,
+            Control::Reset => self.reset(),
+            Control::SetField => self.set_field(regs)?,
+            Control::Fail => self.set_fault(regs)?,
+            Control::Interrupt => {
+                let leaf = index(regs.rcx).ok_or(bad(Operand::Rcx))?;
+                self.faults.interrupt(leaf, regs.rdx);
+            }
+            Control::Refuse => {
+                let base = Hpa::new(regs.rcx).ok_or(bad(Operand::Rcx))?;
+                if !self.faults.refuse(base.get()) {
+                    return Err(bad(Operand::Rcx));
+                }
+            }
+            Control::Calls => {
+                index(regs.rcx).ok_or(bad(Operand::Rcx))?;
+                let counter = self.counters.get(Leaf::from_raw(regs.rcx));
+                regs.r8 = counter.calls;
+                regs.r9 = counter.ok;
+            }
+            Control::Balance => {
+                let balance = self.pages.balance;
+                regs.rcx = balance.taken;
+                regs.rdx = balance.released;
+                regs.r8 = balance.pool;
+                regs.r9 = balance.held;
+                regs.r10 = balance.unproved;
+                regs.r11 = self.pages.bugs.total();
+            }
+            Control::Page => self.read_page(regs)?,
+            Control::KeepPages => self.keep_pages(regs)?,
+        }
+        Ok(())
+    }
+
+    fn set_field(&mut self, regs: &Regs) -> Result<(), Status> {
+        let value = match regs.r8 {
+            0 => Some(regs.rdx),
+            1 => None,
+            _ => return Err(bad(Operand::R8)),
+        };
+        self.fields
+            .set(Field::from_raw(regs.rcx), value)
+            .ok_or(bad(Operand::Rcx))
+    }
+
+    fn set_fault(&mut self, regs: &Regs) -> Result<(), Status> {
+        let leaf = index(regs.rcx).ok_or(bad(Operand::Rcx))?;
+        let skip = regs.rdx.checked_sub(1).ok_or(bad(Operand::Rdx))?;
+        let status = Status::from_raw(regs.r8);
+        let after = match regs.r9 {
+            0 => false,
+            1 => true,
+            _ => return Err(bad(Operand::R9)),
+        };
+        // The one answer that a host has to trust is the success of the proof: no lie about that.
+        let is_proof = regs.rcx == Leaf::PHYMEM_PAGE_WBINVD.number();
+        if is_proof && status.is_success_class() {
+            return Err(bad(Operand::R8));
+        }
+        let fault = Fault {
+            skip,
+            times: regs.r10,
+            status,
+            after,
+        };
+        self.faults.set(leaf, fault);
+        Ok(())
+    }
+
+    fn read_page(&mut self, regs: &mut Regs) -> Result<(), Status> {
+        let page = Hpa::new(regs.rcx).ok_or(bad(Operand::Rcx))?;
+        let state = self.pages.state(page).ok_or(bad(Operand::Rcx))?;
+        if state.is_owned() {
+            self.pages.inspect(page);
+        }
+        regs.rcx = state.page_type() as u64;
+        regs.rdx = u64::from(state.owner());
+        regs.r8 = u64::from(state.is_dirty());
+        Ok(())
+    }
+
+    fn keep_pages(&mut self, regs: &Regs) -> Result<(), Status> {
+        self.faults.keep = match regs.rcx {
+            0 => Keep::None,
+            1 => Keep::All,
+            2 => Keep::Page(Hpa::new(regs.rdx).ok_or(bad(Operand::Rdx))?),
+            _ => return Err(bad(Operand::Rcx)),
+        };
+        if self.faults.keep == Keep::None {
+            self.pages.let_go_of_kept();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a test makes go wrong.
+
+use crate::abi::{
+    Hpa,
+    Leaf,
+    Status, //
+};
+
+/// Leaves that the model keeps books on: those of [`Leaf::ALL`], by their place there.
+pub(crate) const LEAVES: usize = Leaf::ALL.len();
+
+/// IOMMUs that can be refused at a time.
+pub(crate) const REFUSALS: usize = 8;
+
+/// The place of a leaf in the books.
+pub(crate) fn index(number: u64) -> Option<usize> {
+    Leaf::ALL.iter().position(|leaf| leaf.number() == number)
+}
+
+/// Calls of a leaf that are to fail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    /// Calls that pass before the first one that fails.
+    pub(crate) skip: u64,
+    /// Calls that fail then.
+    pub(crate) times: u64,
+    /// What they answer.
+    pub(crate) status: Status,
+    /// Whether the leaf does its whole work first.
+    pub(crate) after: bool,
+}
+
+/// Which pages TDH.IOMMU.CLEAR does not let go of, though it succeeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It lets go of all, as it should.
+    #[default]
+    None,
+    /// All.
+    All,
+    /// This one.
+    Page(Hpa),
+}
+
+impl Keep {
+    /// Whether `page` stays owned.
+    pub(crate) fn keeps(self, page: Hpa) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Page(kept) => kept == page,
+        }
+    }
+}
+
+/// Everything that is set to go wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults {
+    faults: [Option<Fault>; LEAVES],
+    interrupts: [u64; LEAVES],
+    refused: [Option<u64>; REFUSALS],
+    pub(crate) keep: Keep,
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub(crate) const NONE: Self = Self {
+        faults: [None; LEAVES],
+        interrupts: [0; LEAVES],
+        refused: [None; REFUSALS],
+        keep: Keep::None,
+    };
+
+    /// Sets the fault of a leaf, in the place of the one before.
+    pub(crate) fn set(&mut self, leaf: usize, fault: Fault) {
+        if let Some(slot) = self.faults.get_mut(leaf) {
+            *slot = (fault.times > 0).then_some(fault);
+        }
+    }
+
+    /// The fault of the call that is being made, which is counted by this.
+    pub(crate) fn hit(&mut self, leaf: usize) -> Option<Fault> {
+        let slot = self.faults.get_mut(leaf)?;
+        let fault = slot.as_mut()?;
+        if fault.skip > 0 {
+            fault.skip = fault.skip.saturating_sub(1);
+            return None;
+        }
+        let hit = *fault;
+        fault.times = fault.times.saturating_sub(1);
+        if fault.times == 0 {
+            *slot = None;
+        }
+        Some(hit)
+    }
+
+    /// Sets after how many entries, or how many times, a leaf is interrupted; 0 ends it.
+    pub(crate) fn interrupt(&mut self, leaf: usize, k: u64) {
+        if let Some(slot) = self.interrupts.get_mut(leaf) {
+            *slot = k;
+        }
+    }
+
+    /// What [`Self::interrupt`] has set.
+    pub(crate) fn interrupts(&self, leaf: Leaf) -> u64 {
+        index(leaf.number())
+            .and_then(|leaf| self.interrupts.get(leaf).copied())
+            .unwrap_or(0)
+    }
+
+    /// Refuses an IOMMU from now on; `false` if too many are refused.
+    pub(crate) fn refuse(&mut self, base: u64) -> bool {
+        if self.is_refused(base) {
+            return true;
+        }
+        match self.refused.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => {
+                *slot = Some(base);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether an IOMMU is refused.
+    pub(crate) fn is_refused(&self, base: u64) -> bool {
+        self.refused.contains(&Some(base))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAULT: Fault = Fault {
+        skip: 2,
+        times: 2,
+        status: Status::OPERAND_BUSY,
+        after: false,
+    };
+
+    #[test]
+    fn from_the_nth_call_on_so_many_times() {
+        let mut faults = Faults::NONE;
+        faults.set(3, FAULT);
+        let hits: Vec<bool> = (0..6).map(|_| faults.hit(3).is_some()).collect();
+        assert_eq!(hits, [false, false, true, true, false, false]);
+        assert!(faults.hit(2).is_none());
+        assert!(faults.hit(LEAVES).is_none());
+    }
+
+    #[test]
+    fn a_second_one_takes_the_place_of_the_first() {
+        let mut faults = Faults::NONE;
+        faults.set(0, FAULT);
+        faults.set(0, Fault { skip: 0, ..FAULT });
+        assert!(faults.hit(0).is_some());
+        faults.set(0, Fault { times: 0, ..FAULT });
+        assert!((0..9).all(|_| faults.hit(0).is_none()));
+    }
+
+    #[test]
+    fn eight_refusals() {
+        let mut faults = Faults::NONE;
+        for base in 0..8 {
+            assert!(faults.refuse(base << 12));
+        }
+        assert!(faults.refuse(0x7000), "it is refused already");
+        assert!(!faults.refuse(0x8000));
+        assert!(faults.is_refused(0) && !faults.is_refused(0x8000));
+    }
+}

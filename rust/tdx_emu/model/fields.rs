@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The global metadata fields.
+
+use super::Config;
+use crate::abi::field::{
+    Features0,
+    Field, //
+};
+
+const COUNT: usize = Field::ALL.len();
+
+/// The values of the fields in the order of [`Field::ALL`]; a missing one is [`None`].
+#[derive(Clone, Debug)]
+pub(crate) struct Fields([Option<u64>; COUNT]);
+
+/// Metadata pages of an SPDM session and of an IDE stream, and the most pages of device info. The
+/// real values are not public. `[I]`
+const SPDM_MT_PAGES: u64 = 2;
+const IDE_MT_PAGES: u64 = 1;
+const MAX_DEV_INFO_PAGES: u64 = 4;
+
+impl Fields {
+    /// The fields of a freshly loaded TDX Module.
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut fields = Self([None; COUNT]);
+        let (pool, required) = if config.pool_u32 {
+            (Field::POOL_REQUIRED_PAGES_U32, Field::EXT_REQUIRED_U8)
+        } else {
+            (Field::POOL_REQUIRED_PAGES_U16, Field::EXT_REQUIRED_U16)
+        };
+        for (field, value) in [
+            (Field::FEATURES0, config.features0),
+            (pool, config.pool_pages),
+            (required, config.ext_required),
+            (Field::IOMMU_MT_PAGE_COUNT, config.iommu_mt_pages),
+            (Field::SPDM_MT_PAGE_COUNT, SPDM_MT_PAGES),
+            (Field::IDE_MT_PAGE_COUNT, IDE_MT_PAGES),
+            (Field::SPDM_MAX_DEV_INFO_PAGES, MAX_DEV_INFO_PAGES),
+        ] {
+            // A value that its field cannot hold is refused before, by `Config::check()`.
+            let _ = fields.set(field, Some(value));
+        }
+        fields
+    }
+
+    fn slot(&mut self, field: Field) -> Option<&mut Option<u64>> {
+        let index = Field::ALL.iter().position(|known| *known == field)?;
+        self.0.get_mut(index)
+    }
+
+    /// The value of a field; [`None`] if it is missing.
+    pub(crate) fn get(&self, field: Field) -> Option<u64> {
+        let index = Field::ALL.iter().position(|known| *known == field)?;
+        self.0.get(index).copied().flatten()
+    }
+
+    /// Sets a field, or takes it away; [`None`] for a field that is not known. The value may be
+    /// one that the field's type cannot hold: the host must not believe it.
+    pub(crate) fn set(&mut self, field: Field, value: Option<u64>) -> Option<()> {
+        *self.slot(field)? = value;
+        Some(())
+    }
+
+    /// The optional features; none where the field is missing.
+    pub(crate) fn features(&self) -> Features0 {
+        Features0::from_raw(self.get(Field::FEATURES0).unwrap_or(0))
+    }
+
+    /// Whether the feature of a field is there: a field of TDX Connect or of the extensions means
+    /// something with its feature bit only. `[1]` V2 08/31
+    pub(crate) fn is_readable(&self, field: Field) -> bool {
+        let wanted = match field {
+            Field::POOL_REQUIRED_PAGES_U16
+            | Field::POOL_REQUIRED_PAGES_U32
+            | Field::EXT_REQUIRED_U16
+            | Field::EXT_REQUIRED_U8 => Features0::EXT,
+            Field::IDE_MT_PAGE_COUNT
+            | Field::SPDM_MT_PAGE_COUNT
+            | Field::IOMMU_MT_PAGE_COUNT
+            | Field::SPDM_MAX_DEV_INFO_PAGES => Features0::TDX_CONNECT,
+            _ => 0,
+        };
+        self.features().has(wanted)
+    }
+
+    /// The lowest field id above `id`, or the lowest of all; [`None`] past the last one.
+    pub(crate) fn next(&self, id: Option<u64>) -> Option<Field> {
+        Field::ALL
+            .iter()
+            .copied()
+            .filter(|field| self.get(*field).is_some())
+            .filter(|field| id.is_none_or(|id| field.raw() > id))
+            .min_by_key(|field| field.raw())
+    }
+
+    /// Pages that the extension pool still wants.
+    pub(crate) fn pool_wanted(&self) -> u64 {
+        self.get(Field::POOL_REQUIRED_PAGES_U16)
+            .or(self.get(Field::POOL_REQUIRED_PAGES_U32))
+            .unwrap_or(0)
+    }
+
+    /// One more page is in the pool, so one less is wanted. `[I]`: read again after a hand-over, the
+    /// field must not ask for what is there already, or a host that loads again would give it twice.
+    pub(crate) fn pool_got_one(&mut self) {
+        for field in [
+            Field::POOL_REQUIRED_PAGES_U16,
+            Field::POOL_REQUIRED_PAGES_U32,
+        ] {
+            if let Some(Some(pages)) = self.slot(field) {
+                *pages = pages.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The extensions work now; 0 says just that. `[1]` V2 11/31
+    pub(crate) fn ext_not_required(&mut self) {
+        for field in [Field::EXT_REQUIRED_U16, Field::EXT_REQUIRED_U8] {
+            if let Some(Some(required)) = self.slot(field) {
+                *required = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_width_of_each_field_is_there() {
+        let mut config = Config::SMALL;
+        let fields = Fields::new(&config);
+        assert_eq!(
+            fields.get(Field::POOL_REQUIRED_PAGES_U16),
+            Some(config.pool_pages)
+        );
+        assert_eq!(fields.get(Field::POOL_REQUIRED_PAGES_U32), None);
+        assert_eq!(fields.get(Field::EXT_REQUIRED_U8), None);
+        config.pool_u32 = true;
+        let fields = Fields::new(&config);
+        assert_eq!(fields.get(Field::POOL_REQUIRED_PAGES_U16), None);
+        assert_eq!(
+            fields.get(Field::POOL_REQUIRED_PAGES_U32),
+            Some(config.pool_pages)
+        );
+        assert_eq!(fields.get(Field::EXT_REQUIRED_U8), Some(1));
+        assert_eq!(fields.pool_wanted(), config.pool_pages);
+    }
+
+    #[test]
+    fn set() {
+        let mut fields = Fields::new(&Config::SMALL);
+        let pool = Field::POOL_REQUIRED_PAGES_U16;
+        assert_eq!(fields.set(pool, Some(0x1_0000)), Some(()));
+        assert_eq!(fields.get(pool), Some(0x1_0000));
+        assert_eq!(fields.set(pool, Some(0xffff)), Some(()));
+        assert_eq!(fields.set(Field::from_raw(5), Some(0)), None);
+        assert_eq!(fields.pool_wanted(), 0xffff);
+        assert_eq!(fields.set(pool, None), Some(()));
+        assert_eq!(fields.pool_wanted(), 0);
+    }
+
+    #[test]
+    fn the_chain_names_each_field_once_in_order() {
+        let fields = Fields::new(&Config::SMALL);
+        let mut seen = Vec::new();
+        let mut id = None;
+        while let Some(field) = fields.next(id) {
+            seen.push(field.raw());
+            id = Some(field.raw());
+        }
+        assert_eq!(seen.len(), 7);
+        assert!(seen.is_sorted());
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The registers of one SEAMCALL.
+
+/// RAX and the operand registers, in and out.
+///
+/// The C side has the same struct as `struct tdx_emu_regs`; both assert its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+#[allow(missing_docs)]
+pub(crate) struct Regs {
+    pub(crate) rax: u64,
+    pub(crate) rcx: u64,
+    pub(crate) rdx: u64,
+    pub(crate) r8: u64,
+    pub(crate) r9: u64,
+    pub(crate) r10: u64,
+    pub(crate) r11: u64,
+    pub(crate) r12: u64,
+    pub(crate) r13: u64,
+    pub(crate) r14: u64,
+    pub(crate) r15: u64,
+    pub(crate) rbx: u64,
+    pub(crate) rdi: u64,
+    pub(crate) rsi: u64,
+}
+
+const _: () = assert!(size_of::<Regs>() == 14 * 8);

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Leaves that are resumed with their original operands.
+//!
+//! TDH.EXT.MEM.ADD is none of them: it carries its progress in RCX. `[1]` V2
+
+use super::{
+    bugs::{
+        Bug,
+        Bugs, //
+    },
+    faults::{
+        index,
+        LEAVES, //
+    },
+};
+use crate::abi::{
+    Leaf,
+    Status, //
+};
+
+/// A leaf that was interrupted and not resumed to its end yet.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    /// RCX and RDX of the first call.
+    operands: [u64; 2],
+    /// A checksum of the list in memory, 0 where there is none.
+    list: u64,
+    /// How many more times it is interrupted.
+    left: u64,
+}
+
+/// What was interrupted, by leaf.
+///
+/// Whether a TDX Module bears another call in between is not known; this one minds the leaf only:
+/// another leaf may be called, the same one with other operands may not. `[I]`
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resume([Option<Pending>; LEAVES]);
+
+impl Resume {
+    /// The first check of a leaf of this kind: a resume must have the operands of the first call.
+    /// M15's migration leaves answer INVALID_RESUMPTION; for these it is `[I]`.
+    pub(crate) fn check(
+        &self,
+        leaf: Leaf,
+        operands: [u64; 2],
+        bugs: &mut Bugs,
+    ) -> Result<(), Status> {
+        match self.get(leaf) {
+            Some(pending) if pending.operands != operands => {
+                bugs.record_raw(Bug::OtherOperands, operands[0], leaf.number());
+                Err(Status::INVALID_RESUMPTION)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The last check, when nothing stands against the leaf's completion: answers
+    /// INTERRUPTED_RESUMABLE as long as `times` says. `list` is the checksum of the list and the
+    /// page it is in.
+    pub(crate) fn step(
+        &mut self,
+        leaf: Leaf,
+        operands: [u64; 2],
+        list: (u64, u64),
+        times: u64,
+        bugs: &mut Bugs,
+    ) -> Result<(), Status> {
+        let left = match self.get(leaf) {
+            Some(pending) => {
+                if pending.list != list.0 {
+                    bugs.record_raw(Bug::ListTouched, list.1, leaf.number());
+                }
+                pending.left
+            }
+            None => times,
+        };
+        if left == 0 {
+            self.end(leaf);
+            return Ok(());
+        }
+        if let Some(slot) = self.slot(leaf) {
+            *slot = Some(Pending {
+                operands,
+                list: list.0,
+                left: left.saturating_sub(1),
+            });
+        }
+        Err(Status::INTERRUPTED_RESUMABLE)
+    }
+
+    /// A final status was given: nothing is left to resume.
+    pub(crate) fn end(&mut self, leaf: Leaf) {
+        if let Some(slot) = self.slot(leaf) {
+            *slot = None;
+        }
+    }
+
+    fn get(&self, leaf: Leaf) -> Option<Pending> {
+        self.0.get(index(leaf.number())?).copied().flatten()
+    }
+
+    fn slot(&mut self, leaf: Leaf) -> Option<&mut Option<Pending>> {
+        self.0.get_mut(index(leaf.number())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAF: Leaf = Leaf::IOMMU_SETUP;
+    const STOP: Result<(), Status> = Err(Status::INTERRUPTED_RESUMABLE);
+
+    #[test]
+    fn stops_as_often_as_asked_then_completes_and_starts_anew() {
+        let (mut resume, mut bugs) = (Resume::default(), Bugs::default());
+        for _ in 0..2 {
+            for want in [STOP, STOP, STOP, Ok(())] {
+                assert_eq!(resume.check(LEAF, [1, 2], &mut bugs), Ok(()));
+                assert_eq!(resume.step(LEAF, [1, 2], (9, 0), 3, &mut bugs), want);
+            }
+        }
+        assert_eq!(bugs.total(), 0);
+    }
+
+    #[test]
+    fn other_operands_and_another_list_are_seen() {
+        let (mut resume, mut bugs) = (Resume::default(), Bugs::default());
+        assert_eq!(resume.step(LEAF, [1, 2], (9, 0), 1, &mut bugs), STOP);
+        let other = resume.check(LEAF, [1, 3], &mut bugs);
+        assert_eq!(other, Err(Status::INVALID_RESUMPTION));
+        assert_eq!(bugs.count(Bug::OtherOperands), 1);
+        assert_eq!(resume.check(Leaf::IOMMU_CLEAR, [1, 3], &mut bugs), Ok(()));
+        assert_eq!(resume.step(LEAF, [1, 2], (8, 0), 1, &mut bugs), Ok(()));
+        assert_eq!(bugs.count(Bug::ListTouched), 1);
+    }
+
+    #[test]
+    fn an_end_is_an_end() {
+        let (mut resume, mut bugs) = (Resume::default(), Bugs::default());
+        assert_eq!(resume.step(LEAF, [1, 2], (9, 0), 5, &mut bugs), STOP);
+        resume.end(LEAF);
+        assert_eq!(resume.check(LEAF, [7, 7], &mut bugs), Ok(()));
+        assert_eq!(resume.step(LEAF, [7, 7], (1, 0), 0, &mut bugs), Ok(()));
+    }
+}
