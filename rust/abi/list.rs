@@ -95,6 +95,17 @@ pub(crate) enum ListWordError {
     PastTheEnd,
 }
 
+impl ListWordError {
+    /// A few words for messages.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Changed => "the list word that came back is for another list",
+            Self::Backwards => "the list word that came back goes backwards",
+            Self::PastTheEnd => "the list word that came back is past the end",
+        }
+    }
+}
+
 impl HpaListInfo {
     /// The operand for the first `entries` words of `root`, none processed yet.
     #[inline]

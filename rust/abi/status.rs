@@ -151,6 +151,15 @@ impl Status {
         self.0 & Self::ERROR == 0
     }
 
+    /// An error that another try may not meet: interrupted, busy, no entropy. The error bit is set
+    /// and the non-recoverable one is not; the kernel's own answers are not among them. `[1]` M15
+    #[inline]
+    pub(crate) const fn is_recoverable(self) -> bool {
+        !self.is_success_class()
+            && self.0 & Self::NON_RECOVERABLE == 0
+            && self.0 & Self::SW_ERROR != Self::SW_ERROR
+    }
+
     /// The status without its detail, to compare by name.
     #[inline]
     pub(crate) const fn masked(self) -> Self {

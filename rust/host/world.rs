@@ -18,6 +18,7 @@ use crate::abi::{
 use crate::custody::{
     lent::Lent,
     memory::{
+        Entered,
         Memory,
         Platform,
         PublishedRoot,
@@ -177,7 +178,7 @@ impl World {
             let Some(mut lent) = self.take(&record) else {
                 continue;
             };
-            lent.retry(self);
+            crate::custody::retry(&mut lent, self);
             if lent.owing() == 0 {
                 drop(lent);
                 self.strike(record);
@@ -355,17 +356,17 @@ impl Platform for World {
         }
     }
 
-    fn enter(&self, _user: &(), memory: Blocks) -> Result<Rc<Record>, (Refusal, Blocks)> {
+    fn enter(&self, _user: &(), memory: Blocks) -> Entered<Self> {
         if self.0.borrow().closed {
             return Err((Refusal::Closed, memory));
         }
         let bits = vec![0; Lent::<Self>::words(memory.pages())];
         let record = Rc::new(Record {
-            lent: RefCell::new(Some(Lent::new(memory, bits))),
+            lent: RefCell::new(None),
             state: RefCell::new(None),
         });
         self.0.borrow_mut().records.push(record.clone());
-        Ok(record)
+        Ok((record, Lent::new(memory, bits)))
     }
 
     fn take(&self, entry: &Rc<Record>) -> Option<Lent<Self>> {

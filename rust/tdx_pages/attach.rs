@@ -103,7 +103,7 @@ impl Default for Options<'_> {
 /// then the ledger is closed.
 pub(crate) struct Attached {
     // Cleared first: fields are dropped in order, and closing the ledger is `Close`'s.
-    iommus: Option<Iommus>,
+    _iommus: Option<Iommus>,
     close: Close,
 }
 
@@ -112,21 +112,19 @@ struct Close(Kernel);
 impl Drop for Close {
     fn drop(&mut self) {
         let remains = self.0.close();
-        if self.0.users().balance().handed_over == 0 {
-            // Nothing was ever attached, which has been said.
-            return;
-        }
         if remains.lost > 0 {
             pr_err!(
                 "detached; {} pages stay with the TDX Module and are lost until the next boot, {} are held for good\n",
                 remains.lost,
                 remains.held_for_good
             );
-        } else {
+        } else if remains.held_for_good > 0 {
             pr_info!(
                 "detached; all pages released, but {} that are held for good\n",
                 remains.held_for_good
             );
+        } else if self.0.users().balance().handed_over > 0 {
+            pr_info!("detached; all pages released\n");
         }
     }
 }
@@ -157,6 +155,18 @@ fn global_keyid(given: u16) -> Result<u16> {
             "no TDX KeyID: the kernel found none, so TDX is off in the BIOS or not there; with tdx_emu.ko give its global_keyid= here too\n"
         );
         return Err(ENODEV);
+    }
+    // SAFETY: No preconditions.
+    let phys_bits = unsafe { bindings::tdx_pages_phys_bits() };
+    // KeyIDs stand above the physical address bits and below bit 52.
+    let room = 52u32.saturating_sub(phys_bits);
+    if u64::from(given).checked_shr(room).unwrap_or(0) != 0 {
+        pr_err!(
+            "global_keyid={}: there are {} bits for KeyIDs on this machine\n",
+            given,
+            room
+        );
+        return Err(EINVAL);
     }
     Ok(given)
 }
@@ -202,14 +212,15 @@ impl Attached {
     pub(crate) fn new(options: Options<'_>) -> Result<Self> {
         let begin = Instant::<Monotonic>::now();
         let keyid = global_keyid(options.global_keyid)?;
-        let metadata = Metadata::read()?;
+        let wanted = wants_iommus(options.iommu);
+        let metadata = Metadata::read(options.pool, wanted)?;
 
         let acpi = match options.dmar {
-            DmarSource::Acpi if wantsiommus(options.iommu) => AcpiDmar::get(),
+            DmarSource::Acpi if wanted => AcpiDmar::get(),
             _ => None,
         };
         let table = match (options.dmar, &acpi) {
-            _ if !wantsiommus(options.iommu) => None,
+            _ if !wanted => None,
             (DmarSource::Bytes(bytes), _) => Some(bytes),
             (DmarSource::Acpi, Some(acpi)) => Some(acpi.bytes()),
             (DmarSource::Acpi, None) => {
@@ -230,35 +241,31 @@ impl Attached {
             Choice::Off => false,
             Choice::Auto => metadata.features0.has(Features0::CLFLUSH_BEFORE_ALLOC),
         };
-        let kernel = Kernel::new(keyid, clflush, options.patience)?;
-        // From here on whatever fails is detached by this.
-        let mut attached = Self {
-            iommus: None,
-            close: Close(kernel.clone()),
-        };
+        let kernel = Kernel::new(keyid, clflush, options.patience).inspect_err(|_| {
+            pr_err!("no memory to begin with\n");
+        })?;
+        let close = Close(kernel.clone());
+        let mut iommus = dmar
+            .map(|dmar| Iommus::new(&kernel, dmar))
+            .transpose()
+            .inspect_err(|_| pr_err!("iommu: no memory for the list of them\n"))?;
 
         let pool = match metadata.ext {
-            Some(ext) if options.pool => ext_pool::bring_up(&kernel, ext)?,
-            Some(_) => Pool::InPlace,
-            None => {
-                pr_info!("ext_pool: the TDX Module has no extensions\n");
-                Pool::InPlace
-            }
+            Some(ext) => ext_pool::bring_up(&kernel, ext)?,
+            None => Pool::LeftOut,
         };
-        if let Some(dmar) = dmar {
-            match Iommus::set_up(&kernel, dmar, metadata.iommu_mt_pages) {
-                Ok(iommus) => attached.iommus = Some(iommus),
-                // The record of an incomplete pool is worth more than a failed load.
-                Err(error) if matches!(pool, Pool::Incomplete { .. }) => {
-                    pr_err!("iommu: none is set up: {:?}\n", error);
-                }
-                Err(error) => return Err(error),
-            }
+        // From here on nothing makes the load fail: pages of the pool may be held for good, and
+        // their record is in this kernel module.
+        if let (Some(iommus), Some(dmar), Some(pages)) =
+            (iommus.as_mut(), dmar, metadata.iommu_mt_pages)
+        {
+            iommus.set_up(dmar, pages);
         }
         pr_info!(
-            "ready in {} ms: {} IOMMUs in TDX mode, TDX_FEATURES0 {:#x}, global KeyID {}{}\n",
+            "ready in {} ms: extensions {}, {} IOMMUs in TDX mode, TDX_FEATURES0 {:#x}, global KeyID {}{}\n",
             begin.elapsed().as_millis(),
-            attached.iommus.as_ref().map_or(0, Iommus::len),
+            pool.text(),
+            iommus.as_ref().map_or(0, Iommus::len),
             metadata.features0.raw(),
             keyid,
             if clflush {
@@ -267,7 +274,10 @@ impl Attached {
                 ""
             }
         );
-        Ok(attached)
+        Ok(Self {
+            _iommus: iommus,
+            close,
+        })
     }
 
     /// The kernel's side of it.
@@ -278,7 +288,7 @@ impl Attached {
 
 /// On a real TDX platform the IOMMUs are left alone unless asked for: afterwards half of a unit's
 /// domain ids belong to the TDX Module, of which this kernel's intel-iommu does not know.
-fn wantsiommus(choice: Choice) -> bool {
+fn wants_iommus(choice: Choice) -> bool {
     // SAFETY: No preconditions.
     let platform = unsafe { bindings::tdx_pages_on_tdx_platform() };
     if choice == Choice::Auto && platform {

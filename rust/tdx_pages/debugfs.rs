@@ -66,6 +66,7 @@ unsafe extern "C" fn tdx_pages_show_summary(
     seq_print!(m, "held {}\n", sum.held);
     seq_print!(m, "held_for_good {}\n", sum.held_for_good);
     seq_print!(m, "quarantined {}\n", sum.quarantined);
+    seq_print!(m, "lost {}\n", sum.lost);
 }
 
 /// `users`: the same for each user, as a table.
@@ -82,25 +83,27 @@ unsafe extern "C" fn tdx_pages_show_users(
     let (m, host) = unsafe { (SeqFile::from_raw(m), &*context.cast::<Host>()) };
     seq_print!(
         m,
-        "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12}\n",
+        "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12} {:>6}\n",
         "user",
         "handed_over",
         "released",
         "held",
         "held_for_good",
-        "quarantined"
+        "quarantined",
+        "lost"
     );
     for user in host.users().iter() {
         let balance = user.account().balance();
         seq_print!(
             m,
-            "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12}\n",
+            "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12} {:>6}\n",
             user.name(),
             balance.handed_over,
             balance.released,
             balance.held,
             balance.held_for_good,
-            balance.quarantined
+            balance.quarantined,
+            balance.lost
         );
     }
 }

@@ -19,8 +19,8 @@ use crate::custody::{
     },
     lent::Lent,
     memory::{
-        Platform,
-        Refusal, //
+        Entered,
+        Platform, //
     },
     transitions::State, //
 };
@@ -168,7 +168,7 @@ impl Platform for Kernel {
         self.0.roots.borrow()
     }
 
-    fn enter(&self, user: &Owner, memory: Blocks) -> Result<Arc<Record>, (Refusal, Blocks)> {
+    fn enter(&self, user: &Owner, memory: Blocks) -> Entered<Self> {
         self.0.ledger.enter(user, memory)
     }
 
@@ -177,7 +177,7 @@ impl Platform for Kernel {
     }
 
     fn put(&self, entry: &Arc<Record>, lent: Lent<Self>, state: State) {
-        entry.put(lent, state);
+        entry.put(self, lent, state);
     }
 
     fn strike(&self, entry: Arc<Record>) {

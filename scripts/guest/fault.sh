@@ -73,7 +73,7 @@ check "tdx_pages loads" load pool=0 global_keyid=32
 check "every call is to fail" tell fail TDH.IOMMU.CLEAR 1 1000 $failed_rcx
 finish
 check "a line says which unit failed" said \
-	'^tdx_pages: iommu 0xfed90000: TDH.IOMMU.CLEAR answered '
+	'^tdx_pages: iommu 0xfed90000: 12 of 12 pages quarantined, release failed: TDH.IOMMU.CLEAR answered '
 check "a line reports all pages" said '^tdx_pages: detached; 24 pages stay with the TDX Module'
 same "pages quarantined" 24 "$(state held)"
 same "pages released" 0 "$(state released)"

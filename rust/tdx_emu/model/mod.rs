@@ -166,7 +166,11 @@ impl<M: Machine> Model<M> {
                 fault.map_or(status, |fault| fault.status)
             }
         };
-        if status != Status::INTERRUPTED_RESUMABLE && status != Status::INVALID_RESUMPTION {
+        // What was not executed, or may go on, leaves an interrupted leaf as it is.
+        let stays = status.is_recoverable()
+            || status.is_not_executed()
+            || status == Status::INVALID_RESUMPTION;
+        if !stays {
             self.resume.end(leaf);
         }
         status

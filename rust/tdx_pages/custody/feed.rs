@@ -31,6 +31,8 @@ use crate::abi::{
 pub(crate) enum Stopped {
     /// The leaf ended with this status.
     Status(Status),
+    /// The leaf succeeded with this note beside it, and wants no more.
+    Note(Status),
     /// The leaf was interrupted, and the list word it gave back is wrong.
     Word(ListWordError),
     /// The leaf was interrupted without having moved on: going on might never end.
@@ -60,42 +62,24 @@ struct Progress {
 /// Hands all pages of `memory` over, to be held for good.
 ///
 /// `call` makes one SEAMCALL with the list word and gives back the status and the word that
-/// came. [`Err`] if no SEAMCALL was made; the memory is back with it. Sleeps.
+/// came. INTERRUPTED_RESUMABLE promises progress, so a word that has not moved on ends it: no bound
+/// on time is needed. [`Err`] if no SEAMCALL was made; the memory is back with it. Sleeps.
 pub(crate) fn hand_over_for_good<P: Platform>(
     platform: &P,
     user: &P::User,
     memory: P::Memory,
     call: impl FnMut(HpaListInfo) -> (Status, HpaListInfo),
 ) -> Result<Fed, (Refusal, P::Memory)> {
-    let entry = platform.enter(user, memory)?;
-    let Some(mut lent) = platform.take(&entry) else {
-        // Nobody else knows a record that was made this moment.
-        return Ok(Fed {
-            held: 0,
-            freed: 0,
-            stopped: None,
-            unproved: None,
-        });
-    };
+    let (entry, mut lent) = platform.enter(user, memory)?;
     let pages = lent.pages();
-    let progress = match lent.memory() {
-        Some(memory) => {
-            for block in memory.blocks() {
-                platform.flush(*block);
-            }
-            feed(platform, memory, call)
-        }
-        None => Progress {
-            taken: 0,
-            offered: 0,
-            stopped: None,
-        },
-    };
+    for block in lent.memory().blocks() {
+        platform.flush(*block);
+    }
     let Progress {
         taken,
         offered,
         stopped,
-    } = progress;
+    } = feed(platform, lent.memory(), call);
 
     lent.never_offered(offered..pages);
     let unproved = lent.prove(platform, taken..offered);
@@ -159,14 +143,23 @@ fn feed<P: Platform>(
                         word = back;
                         continue;
                     }
-                    Stopped::Status(status)
+                    ended(status)
                 }
-                // A final status beside a wrong word: how many were taken is not known. The proof
-                // finds out, page by page.
-                Err(_) => Stopped::Status(status),
+                // A final status beside a word that does not tell how many were taken: the proof
+                // finds out, page by page. After success it may well be that of a complete list.
+                Err(_) => ended(status),
             };
             progress.stopped = Some(stopped);
             return progress;
         }
+    }
+}
+
+/// Why feeding stops at a final status that is not plain success.
+const fn ended(status: Status) -> Stopped {
+    if status.is_success_class() {
+        Stopped::Note(status)
+    } else {
+        Stopped::Status(status)
     }
 }

@@ -14,7 +14,13 @@ use crate::abi::{
     Hpa,
     Status, //
 };
-use core::ops::Range;
+use core::{
+    mem::ManuallyDrop,
+    ops::{
+        Deref,
+        Range, //
+    }, //
+};
 
 /// A page that did not come back, and what the TDX Module said about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,33 @@ pub(crate) struct Unproved {
     pub(crate) index: usize,
     /// The status of its proof.
     pub(crate) status: Status,
+}
+
+/// Memory whose pages are not to be freed when it is dropped.
+struct Away<M: Memory>(ManuallyDrop<M>);
+
+impl<M: Memory> Away<M> {
+    /// The memory of the host again: every page is proved, or was never offered.
+    fn come_back(self) -> M {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, and not dropped.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+impl<M: Memory> Deref for Away<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.0
+    }
+}
+
+impl<M: Memory> Drop for Away<M> {
+    fn drop(&mut self) {
+        // SAFETY: It is dropped once, and not used again.
+        unsafe { ManuallyDrop::take(&mut self.0) }.forget_pages();
+    }
 }
 
 /// Memory in the hands of the TDX Module.
@@ -37,10 +70,9 @@ pub(crate) struct Unproved {
 /// - `owing` is the number of pages that have not been freed. A page of a plain block is freed as
 ///   soon as [`Lent::settle`] or [`Lent::retry`] finds its bit set; a folio as soon as all its
 ///   bits are.
-/// - A plain block is split if and only if some, but not all of its pages have been freed.
+/// - A plain block is split if and only if its pages have not been freed all at once.
 pub(crate) struct Lent<P: Platform> {
-    // `None` only once it has been taken apart.
-    memory: Option<P::Memory>,
+    memory: Away<P::Memory>,
     bits: P::Bits,
     pages: usize,
     owing: usize,
@@ -91,14 +123,15 @@ impl<P: Platform> Lent<P> {
         pages.div_ceil(64)
     }
 
-    /// Takes memory over, none of which has been offered yet. `bits` must have
-    /// [`Lent::words`] words, all zero; a shorter one would only mean that pages past its end are
-    /// never found proved.
-    pub(crate) fn new(memory: P::Memory, bits: P::Bits) -> Self {
+    /// Takes memory over, none of which has been offered yet. `bits` should have [`Lent::words`]
+    /// words, all zero. A bit that is set already is cleared, and pages past the end of a shorter
+    /// one are never found proved.
+    pub(crate) fn new(memory: P::Memory, mut bits: P::Bits) -> Self {
+        bits.as_mut().fill(0);
         let pages = memory.pages();
         // INVARIANT: No bit is set and no page is freed.
         Self {
-            memory: Some(memory),
+            memory: Away(ManuallyDrop::new(memory)),
             bits,
             pages,
             owing: pages,
@@ -106,8 +139,8 @@ impl<P: Platform> Lent<P> {
     }
 
     /// The memory, to name its pages.
-    pub(crate) fn memory(&self) -> Option<&P::Memory> {
-        self.memory.as_ref()
+    pub(crate) fn memory(&self) -> &P::Memory {
+        &self.memory
     }
 
     /// The number of its pages.
@@ -126,7 +159,7 @@ impl<P: Platform> Lent<P> {
     }
 
     /// Notes that pages were never named in an operand that reached the TDX Module.
-    pub(crate) fn never_offered(&mut self, pages: Range<usize>) {
+    pub(super) fn never_offered(&mut self, pages: Range<usize>) {
         for index in pages {
             set_bit(self.bits.as_mut(), index);
         }
@@ -134,10 +167,10 @@ impl<P: Platform> Lent<P> {
 
     /// Puts the pages of `range` to the proof, each by itself: page k decides for page k only.
     /// Returns the first that failed.
-    pub(crate) fn prove(&mut self, platform: &P, range: Range<usize>) -> Option<Unproved> {
+    pub(super) fn prove(&mut self, platform: &P, range: Range<usize>) -> Option<Unproved> {
         let mut first = None;
         let mut start = 0;
-        for block in self.memory.iter().flat_map(|memory| memory.blocks()) {
+        for block in self.memory.blocks() {
             if start >= range.end {
                 break;
             }
@@ -158,44 +191,34 @@ impl<P: Platform> Lent<P> {
     }
 
     /// Gives the memory back if every page is back and none has been freed.
-    pub(crate) fn into_memory(mut self) -> Result<P::Memory, Self> {
+    pub(super) fn into_memory(self) -> Result<P::Memory, Self> {
         if self.owing != self.pages || !self.all_back() {
             return Err(self);
         }
-        self.memory.take().ok_or(self)
+        Ok(self.memory.come_back())
     }
 
-    /// Frees every page that is back, for the first time. Returns how many.
-    pub(crate) fn settle(&mut self) -> usize {
-        self.each_block(|_, _, _| {}, true)
+    /// Frees every page that is back and has not been freed. Returns how many.
+    pub(super) fn settle(&mut self) -> usize {
+        self.each_block(|_, _, _| {})
     }
 
     /// Tries again for every page that is not back, and frees those that pass the proof. Returns
     /// how many were freed and the first that failed.
-    ///
-    /// RECLAIM goes before the proof: TDX Modules of the TDX-IO preview keep the pages of a cleared
-    /// IOMMU until they are asked for one by one. `[1]` M20. Elsewhere it fails and changes nothing.
-    pub(crate) fn retry(&mut self, platform: &P) -> (usize, Option<Unproved>) {
-        let _ = self.reclaim(platform);
+    pub(super) fn retry(&mut self, platform: &P) -> (usize, Option<Unproved>) {
         let mut first = None;
-        let freed = self.each_block(
-            |bits, block, range| {
-                let failed = prove_block(platform, bits, block, range.start, &range);
-                first = first.or(failed);
-            },
-            false,
-        );
+        let freed = self.each_block(|bits, block, range| {
+            let failed = prove_block(platform, bits, block, range.start, &range);
+            first = first.or(failed);
+        });
         (freed, first)
     }
 
     /// Goes through the blocks: lets `prove` set bits of the block's pages and frees what is new.
-    /// With `fresh` no page has been freed yet, whatever its bit says.
-    fn each_block(
-        &mut self,
-        mut prove: impl FnMut(&mut [u64], Block, Range<usize>),
-        fresh: bool,
-    ) -> usize {
+    fn each_block(&mut self, mut prove: impl FnMut(&mut [u64], Block, Range<usize>)) -> usize {
         let owing = self.owing;
+        // Nothing has been freed yet, whatever the bits say: all that are set are new.
+        let fresh = owing == self.pages;
         let mut start = 0;
         let mut index = 0;
         while let Some(block) = self.block(index) {
@@ -216,7 +239,7 @@ impl<P: Platform> Lent<P> {
 
     /// Block `index` of the memory.
     fn block(&self, index: usize) -> Option<Block> {
-        self.memory.as_ref()?.blocks().get(index).copied()
+        self.memory.blocks().get(index).copied()
     }
 
     /// Frees the pages of block `index` whose bit is set but was not `before`.
@@ -227,9 +250,7 @@ impl<P: Platform> Lent<P> {
         if has == had {
             return;
         }
-        let Some(memory) = self.memory.as_mut() else {
-            return;
-        };
+        let memory = &mut *self.memory.0;
         let folio = index < memory.folios();
         if has == pages && (folio || had == 0) {
             // SAFETY:
@@ -237,7 +258,7 @@ impl<P: Platform> Lent<P> {
             // - It is not split and no page of it is freed: it is a folio, which is freed here
             //   only, when its last bit is set; or no bit was set before, and a plain block is
             //   split when the first of its pages is freed.
-            // - `Drop` ends this memory by `forget_pages`.
+            // - `Away` ends this memory by `forget_pages`.
             unsafe { memory.free_block(index) };
             self.owing -= pages;
         } else if !folio {
@@ -261,7 +282,7 @@ impl<P: Platform> Lent<P> {
     }
 
     /// Asks for the pages one by one with TDH.PHYMEM.PAGE.RECLAIM. Returns the first that failed.
-    pub(crate) fn reclaim(&self, platform: &P) -> Option<Unproved> {
+    pub(super) fn reclaim(&self, platform: &P) -> Option<Unproved> {
         let mut first = None;
         for (index, page) in self.hpas() {
             let status = platform.reclaim(page);
@@ -275,16 +296,8 @@ impl<P: Platform> Lent<P> {
     /// The pages that are not back, with their numbers.
     fn hpas(&self) -> impl Iterator<Item = (usize, Hpa)> + '_ {
         self.memory
-            .iter()
-            .flat_map(|memory| memory.hpas().enumerate())
+            .hpas()
+            .enumerate()
             .filter(|(index, _)| !self.is_back(*index))
-    }
-}
-
-impl<P: Platform> Drop for Lent<P> {
-    fn drop(&mut self) {
-        if let Some(memory) = self.memory.take() {
-            memory.forget_pages();
-        }
     }
 }

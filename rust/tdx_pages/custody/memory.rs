@@ -131,9 +131,24 @@ pub(crate) enum Refusal {
     NoMemory,
     /// The ledger is closed: the system goes down or the kernel module is on its way out.
     Closed,
-    /// There are no pages, or more than a root page can list.
-    Size,
+    /// There are no pages.
+    Empty,
 }
+
+impl Refusal {
+    /// A few words for messages.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::NoMemory => "there is no memory for its record",
+            Self::Closed => "the ledger is closed",
+            Self::Empty => "there are no pages",
+        }
+    }
+}
+
+/// A record and its memory to work on; or why there is none, and the memory again.
+pub(crate) type Entered<P> =
+    Result<(<P as Platform>::Entry, Lent<P>), (Refusal, <P as Platform>::Memory)>;
 
 /// The way down: what custody, and the users of it, need from below.
 ///
@@ -166,22 +181,20 @@ pub(crate) trait Platform: Clone {
     /// Borrows a root page for one call; waits for one rather than fail.
     fn root(&self) -> Self::Root<'_>;
 
-    /// Records memory that is about to be handed over. Whatever the record may need later is
-    /// reserved here; a refusal gives the memory back.
-    fn enter(
-        &self,
-        user: &Self::User,
-        memory: Self::Memory,
-    ) -> Result<Self::Entry, (Refusal, Self::Memory)>;
+    /// Records memory that is about to be handed over, and gives it to the caller to work on, as
+    /// [`Platform::take`] does. Whatever the record may need later is reserved here; a refusal
+    /// gives the memory back.
+    fn enter(&self, user: &Self::User, memory: Self::Memory) -> Entered<Self>;
 
     /// Takes the memory out of its record to work on it without a lock. [`None`] while somebody
     /// else does.
     fn take(&self, entry: &Self::Entry) -> Option<Lent<Self>>;
 
-    /// Puts the memory back into its record in the state that it is in now.
+    /// Puts the memory back into its record in the state that it is in now. If the ledger has been
+    /// closed in the meantime, it is given up instead.
     fn put(&self, entry: &Self::Entry, lent: Lent<Self>, state: State);
 
-    /// Strikes a record that holds no memory any more: all of it came back.
+    /// Strikes a record whose memory was taken out and came back, all of it.
     fn strike(&self, entry: Self::Entry);
 
     /// A handle was dropped while its pages were held. Any context: no SEAMCALL, no sleep.

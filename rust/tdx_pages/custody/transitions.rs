@@ -7,11 +7,18 @@
 //! the proof, page by page, and there is no other. A step that fails gives back what it was given,
 //! beside the decoded reason.
 
+pub(crate) use super::{
+    answer::Answer,
+    state::{
+        Cause,
+        Settled,
+        State,
+        Why, //
+    }, //
+};
+
 use super::{
-    lent::{
-        Lent,
-        Unproved, //
-    },
+    lent::Lent,
     memory::{
         Lend,
         Memory,
@@ -24,93 +31,6 @@ use crate::abi::{
     Status, //
 };
 use core::marker::PhantomData;
-
-/// The state of a record in the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// The TDX Module has the pages, and somebody has the [`Held`].
-    Held,
-    /// The TDX Module has the pages and there is no way back: the extension pool.
-    HeldForGood,
-    /// Pages that should have come back and are not proved.
-    Quarantined(Cause),
-}
-
-/// Why pages are in quarantine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cause {
-    /// What went wrong.
-    pub(crate) why: Why,
-    /// The leaf after which it was found.
-    pub(crate) leaf: Leaf,
-    /// What that leaf answered.
-    pub(crate) status: Status,
-    /// The first page that failed its proof.
-    pub(crate) unproved: Option<Unproved>,
-}
-
-/// What went wrong; see [`Cause`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// The hand-over failed and kept pages all the same.
-    HandOverFailed,
-    /// The leaf was given up while it could still be resumed, so nothing may be put to the proof:
-    /// a page that is free now may be taken at the resume.
-    Abandoned,
-    /// The leaf that releases succeeded, but pages are not proved.
-    NotProved,
-    /// The leaf that releases succeeded, but the list it gave back is wrong.
-    WrongList,
-    /// The handle was dropped while the pages were held.
-    DroppedWhileHeld,
-}
-
-impl Why {
-    /// A few words for messages.
-    pub(crate) const fn text(self) -> &'static str {
-        match self {
-            Self::HandOverFailed => "hand-over failed",
-            Self::Abandoned => "abandoned while interrupted",
-            Self::NotProved => "not proved after release",
-            Self::WrongList => "wrong list after release",
-            Self::DroppedWhileHeld => "dropped while held",
-        }
-    }
-}
-
-/// What a leaf that takes or releases pages answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Answer {
-    /// Its last status.
-    pub(crate) status: Status,
-    /// The caller gave up while the leaf could still be resumed.
-    pub(crate) given_up: bool,
-    /// The list that it gave back, where there is one, is as it must be. Looked at after success
-    /// only.
-    pub(crate) list_ok: bool,
-}
-
-impl Answer {
-    /// A final status without a list.
-    pub(crate) const fn of(status: Status) -> Self {
-        Self {
-            status,
-            given_up: false,
-            list_ok: true,
-        }
-    }
-}
-
-/// A summary of pages that took the way to the quarantine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
-    /// Why.
-    pub(crate) cause: Cause,
-    /// Pages that were proved, and so were freed.
-    pub(crate) freed: usize,
-    /// Pages that went into quarantine.
-    pub(crate) quarantined: usize,
-}
 
 /// A hand-over that did not succeed.
 #[derive(Debug)]
@@ -125,8 +45,9 @@ pub(crate) enum HandOverError<T> {
 
 /// A release that did not give the memory back.
 pub(crate) enum ReleaseError<T: Lend<Memory = P::Memory>, P: Platform> {
-    /// The leaf failed: the pages are held as before, and the caller may try again.
-    StillHeld(Held<T, P>, Status),
+    /// The leaf failed or was not called: the pages are held as before, and the caller may try
+    /// again.
+    StillHeld(Held<T, P>, Answer),
     /// The leaf succeeded, but not all is well with the pages.
     Settled(Settled),
 }
@@ -155,8 +76,8 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
 
 /// Hands `object` over by a leaf that takes all of its pages or none.
 ///
-/// `call` makes the SEAMCALLs; it sees the memory to list its pages, and says what the last answer
-/// was. Sleeps.
+/// `call` makes the SEAMCALLs; it sees the memory to list its pages. Success with a note beside it
+/// is success: the pages are taken. Sleeps.
 pub(crate) fn hand_over<T: Lend<Memory = P::Memory>, P: Platform>(
     platform: &P,
     user: &P::User,
@@ -164,40 +85,30 @@ pub(crate) fn hand_over<T: Lend<Memory = P::Memory>, P: Platform>(
     leaf: Leaf,
     call: impl FnOnce(&P::Memory) -> Answer,
 ) -> Result<Held<T, P>, HandOverError<T>> {
-    let entry = match platform.enter(user, object.into_memory()) {
-        Ok(entry) => entry,
-        Err((why, memory)) => return Err(HandOverError::Refused(T::from_memory(memory), why)),
-    };
+    let (entry, mut lent) = platform
+        .enter(user, object.into_memory())
+        .map_err(|(why, memory)| HandOverError::Refused(T::from_memory(memory), why))?;
     let held = Held::new(platform, entry);
-    let Some(mut lent) = held.take() else {
-        // Nobody else knows a record that was made this moment.
-        return Ok(held);
-    };
-    let answer = match lent.memory() {
-        Some(memory) => {
-            for block in memory.blocks() {
-                platform.flush(*block);
-            }
-            call(memory)
-        }
-        None => Answer::of(Status::SUCCESS),
-    };
-    let status = answer.status;
-    let mut cause = Cause {
-        why: Why::HandOverFailed,
-        leaf,
-        status,
-        unproved: None,
-    };
-    if answer.given_up {
-        cause.why = Why::Abandoned;
-        return Err(HandOverError::Settled(held.quarantine(lent, cause)));
+    let memory = lent.memory();
+    for block in memory.blocks() {
+        platform.flush(*block);
     }
-    if status.is_success() {
+    let answer = call(memory);
+    if answer.is_success() {
         held.put(lent, State::Held);
         return Ok(held);
     }
-    if status.is_not_executed() {
+    let mut cause = Cause {
+        why: Why::HandOverFailed,
+        leaf,
+        status: answer.status,
+        unproved: None,
+    };
+    if answer.is_given_up() {
+        cause.why = Why::Abandoned;
+        return Err(HandOverError::Settled(held.settle(lent, cause)));
+    }
+    if answer.is_untouched() {
         lent.never_offered(0..lent.pages());
     } else {
         cause.unproved = lent.prove(platform, 0..lent.pages());
@@ -205,9 +116,9 @@ pub(crate) fn hand_over<T: Lend<Memory = P::Memory>, P: Platform>(
     match lent.into_memory() {
         Ok(memory) => {
             held.strike();
-            Err(HandOverError::Back(T::from_memory(memory), status))
+            Err(HandOverError::Back(T::from_memory(memory), answer.status))
         }
-        Err(lent) => Err(HandOverError::Settled(held.quarantine(lent, cause))),
+        Err(lent) => Err(HandOverError::Settled(held.settle(lent, cause))),
     }
 }
 
@@ -222,16 +133,12 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
         call: impl FnOnce(&P::Memory) -> Answer,
     ) -> Result<T, ReleaseError<T, P>> {
         let Some(lent) = self.take() else {
-            // The worker has it for the moment: as if the TDX Module had been busy.
-            return Err(ReleaseError::StillHeld(self, Status::OPERAND_BUSY));
+            return Err(self.busy());
         };
-        let answer = match lent.memory() {
-            Some(memory) => call(memory),
-            None => Answer::of(Status::SUCCESS),
-        };
-        if answer.given_up || !answer.status.is_success() {
+        let answer = call(lent.memory());
+        if !answer.is_success() {
             self.put(lent, State::Held);
-            return Err(ReleaseError::StillHeld(self, answer.status));
+            return Err(ReleaseError::StillHeld(self, answer));
         }
         self.proved(lent, leaf, answer)
     }
@@ -241,16 +148,24 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
     /// Takes the pages back one by one by TDH.PHYMEM.PAGE.RECLAIM, and proves them. Sleeps.
     pub(crate) fn release_by_reclaim(self) -> Result<T, ReleaseError<T, P>> {
         let Some(lent) = self.take() else {
-            return Err(ReleaseError::StillHeld(self, Status::OPERAND_BUSY));
+            return Err(self.busy());
         };
         // Whether RECLAIM failed does not matter for a page that is proved afterwards.
         let failed = lent.reclaim(&self.platform);
         let status = failed.map_or(Status::SUCCESS, |page| page.status);
-        if failed.is_some() && status.is_not_executed() {
+        // SAFETY: RECLAIM was called for each page and is never interrupted.
+        let answer = unsafe { Answer::ended(status) };
+        if status.is_not_executed() {
             self.put(lent, State::Held);
-            return Err(ReleaseError::StillHeld(self, status));
+            return Err(ReleaseError::StillHeld(self, answer));
         }
-        self.proved(lent, Leaf::PHYMEM_PAGE_RECLAIM, Answer::of(status))
+        self.proved(lent, Leaf::PHYMEM_PAGE_RECLAIM, answer)
+    }
+
+    /// Somebody else works on the memory for the moment: as if the TDX Module had been busy.
+    fn busy(self) -> ReleaseError<T, P> {
+        // SAFETY: Nothing was called.
+        ReleaseError::StillHeld(self, unsafe { Answer::not_called(Status::OPERAND_BUSY) })
     }
 
     /// The second half of every release: the proof.
@@ -272,15 +187,30 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
             unproved,
         };
         if !answer.list_ok {
-            return Err(ReleaseError::Settled(self.quarantine(lent, cause)));
+            return Err(ReleaseError::Settled(self.settle(lent, cause)));
         }
         match lent.into_memory() {
             Ok(memory) => {
                 self.strike();
                 Ok(T::from_memory(memory))
             }
-            Err(lent) => Err(ReleaseError::Settled(self.quarantine(lent, cause))),
+            Err(lent) => Err(ReleaseError::Settled(self.settle(lent, cause))),
         }
+    }
+
+    /// Gives up on a release that failed: its leaf will not be called again. The pages stay where
+    /// they are, on record with the cause.
+    pub(crate) fn quarantine(self, leaf: Leaf, answer: Answer) {
+        let cause = Cause {
+            why: Why::ReleaseFailed,
+            leaf,
+            status: answer.status,
+            unproved: None,
+        };
+        if let Some(lent) = self.take() {
+            self.put(lent, State::Quarantined(cause));
+        }
+        self.disarm();
     }
 
     // The one user without a way back hands over by `feed`; the suites come this way.
@@ -304,7 +234,7 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
     }
 
     /// Frees what is back, and quarantines what is not.
-    fn quarantine(self, mut lent: Lent<P>, cause: Cause) -> Settled {
+    fn settle(self, mut lent: Lent<P>, cause: Cause) -> Settled {
         let freed = lent.settle();
         let quarantined = lent.owing();
         if quarantined == 0 {

@@ -3,7 +3,7 @@
 //! Root pages: borrowed for one SEAMCALL, filled, published, returned.
 //!
 //! The TDX Module never keeps a root page, so no object owns one. There is a reserve of one for
-//! each possible CPU, so that a release never fails for want of a page. A borrower takes one with
+//! each possible CPU and one more, so that a release never fails for want of a page. A borrower takes one with
 //! a single exchange and no lock; when the reserve is empty it asks the allocator, and when that
 //! is empty too it waits for another borrower to return, which each does after its SEAMCALL.
 
@@ -81,8 +81,10 @@ impl Roots {
     fn fill() -> Result<KVec<Atomic<u64>>> {
         // SAFETY: No preconditions.
         let cpus = unsafe { bindings::tdx_pages_possible_cpus() };
-        let mut slots = KVec::with_capacity(usize::try_from(cpus)?, GFP_KERNEL)?;
-        for _ in 0..cpus {
+        // One more, because one may stay with a leaf that is given up.
+        let wanted = usize::try_from(cpus)?.checked_add(1).ok_or(EINVAL)?;
+        let mut slots = KVec::with_capacity(wanted, GFP_KERNEL)?;
+        for _ in 0..wanted {
             let page = alloc();
             if let Some(page) = page {
                 slots.push(Atomic::new(page.get()), GFP_KERNEL)?;
@@ -177,6 +179,14 @@ impl<'a> RootPage for Root<'a> {
 
     fn publish(self) -> Published<'a> {
         Published(self)
+    }
+}
+
+impl Published<'_> {
+    /// The TDX Module may still use the page, for as long as nobody knows: it is never used again.
+    pub(crate) fn keep(self) {
+        pr_warn!("a root page stays with an interrupted leaf\n");
+        core::mem::forget(self);
     }
 }
 

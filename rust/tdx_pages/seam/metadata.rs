@@ -21,10 +21,10 @@ use kernel::prelude::*;
 pub(crate) struct Metadata {
     /// Optional features.
     pub(crate) features0: Features0,
-    /// The extension pool, if the TDX Module has extensions.
+    /// The extension pool, if it is wanted and the TDX Module has extensions.
     pub(crate) ext: Option<Ext>,
-    /// Single pages of an IOMMU_MT, 1 to [`IommuMt::MAX_PAGE_COUNT`].
-    pub(crate) iommu_mt_pages: usize,
+    /// Single pages of an IOMMU_MT, 1 to [`IommuMt::MAX_PAGE_COUNT`], if IOMMUs are wanted.
+    pub(crate) iommu_mt_pages: Option<usize>,
 }
 
 /// The state of the extensions.
@@ -36,29 +36,40 @@ pub(crate) struct Ext {
     pub(crate) pool_pages: usize,
 }
 
-/// Reads one field in the first of several encodings that the TDX Module knows.
-fn read(encodings: &[Field]) -> Result<u64> {
+/// Reads one field in the first of several encodings that the TDX Module knows. `cure` is the
+/// parameter to do without it.
+fn read(encodings: &[Field], cure: &str) -> Result<u64> {
     let mut failed = None;
     for field in encodings {
         match sys_rd(*field) {
             Ok(value) if value <= field.max() => return Ok(value),
             Ok(value) => {
                 pr_err!(
-                    "the TDX Module answers {} for {}, which can be {} at most\n",
+                    "the TDX Module answers {} for {}, which can be {} at most; load with {} to do without\n",
                     value,
                     field,
-                    field.max()
+                    field.max(),
+                    cure
                 );
                 return Err(EIO);
             }
-            Err(status) => failed = Some((field, status)),
+            Err(status) => {
+                failed = Some((field, status));
+                if status.masked() != Status::METADATA_FIELD_ID_INCORRECT
+                    && status.masked() != Status::METADATA_FIELD_NOT_READABLE
+                {
+                    // Not a matter of the encoding.
+                    break;
+                }
+            }
         }
     }
     if let Some((field, status)) = failed {
         pr_err!(
-            "the TDX Module has no readable field {}: {}\n",
+            "the TDX Module has no readable field {}: {}; load with {} to do without\n",
             field,
-            status
+            status,
+            cure
         );
     }
     Err(EIO)
@@ -88,13 +99,13 @@ fn features() -> Result<Features0> {
 }
 
 impl Metadata {
-    /// Reads and checks all fields; one line says what is wrong.
+    /// Reads and checks the fields of what is wanted; one line says what is wrong.
     ///
     /// # Errors
     ///
     /// `ENODEV` without a TDX Module, `EOPNOTSUPP` without TDX Connect, `EIO` for a field that is
     /// missing or absurd.
-    pub(crate) fn read() -> Result<Self> {
+    pub(crate) fn read(pool: bool, iommus: bool) -> Result<Self> {
         let features0 = features()?;
         if !features0.has(Features0::TDX_CONNECT) {
             pr_err!(
@@ -103,21 +114,16 @@ impl Metadata {
             );
             return Err(EOPNOTSUPP);
         }
-        let ext = if features0.has(Features0::EXT) {
+        let ext = if pool && features0.has(Features0::EXT) {
             Some(Ext::read()?)
         } else {
             None
         };
-        let iommu_mt_pages = usize::try_from(read(&[Field::IOMMU_MT_PAGE_COUNT])?)?;
-        if iommu_mt_pages == 0 || iommu_mt_pages > IommuMt::MAX_PAGE_COUNT {
-            pr_err!(
-                "the TDX Module wants {} pages for {}: 1 to {} are possible\n",
-                iommu_mt_pages,
-                Field::IOMMU_MT_PAGE_COUNT,
-                IommuMt::MAX_PAGE_COUNT
-            );
-            return Err(EIO);
-        }
+        let iommu_mt_pages = if iommus {
+            Some(iommu_mt_pages()?)
+        } else {
+            None
+        };
         Ok(Self {
             features0,
             ext,
@@ -126,14 +132,31 @@ impl Metadata {
     }
 }
 
+/// Reads IOMMU_MT_PAGE_COUNT.
+fn iommu_mt_pages() -> Result<usize> {
+    let pages = usize::try_from(read(&[Field::IOMMU_MT_PAGE_COUNT], "iommu=0")?)?;
+    if pages == 0 || pages > IommuMt::MAX_PAGE_COUNT {
+        pr_err!(
+            "the TDX Module wants {} pages for {}: 1 to {} are possible; load with iommu=0 to do without\n",
+            pages,
+            Field::IOMMU_MT_PAGE_COUNT,
+            IommuMt::MAX_PAGE_COUNT
+        );
+        return Err(EIO);
+    }
+    Ok(pages)
+}
+
 impl Ext {
     fn read() -> Result<Self> {
         // The newer encoding first: it holds what the older one cannot.
-        let pool = read(&[
+        let pool = [
             Field::POOL_REQUIRED_PAGES_U32,
             Field::POOL_REQUIRED_PAGES_U16,
-        ])?;
-        let required = read(&[Field::EXT_REQUIRED_U8, Field::EXT_REQUIRED_U16])?;
+        ];
+        let pool = read(&pool, "pool=0")?;
+        let required = [Field::EXT_REQUIRED_U8, Field::EXT_REQUIRED_U16];
+        let required = read(&required, "pool=0")?;
         Ok(Self {
             required: required != 0,
             pool_pages: usize::try_from(pool)?,

@@ -14,25 +14,35 @@ use crate::abi::{
         IommuMt, //
     },
     Hpa,
+    Leaf,
     Status,
     PAGE_SIZE, //
 };
 use crate::bindings;
-use crate::custody::transitions::Answer;
+use crate::custody::{
+    memory::PublishedRoot,
+    transitions::Answer, //
+};
+use crate::mm::root::Published;
 use kernel::{
     new_mutex,
     prelude::*,
     sync::Mutex,
     time::{
+        delay::fsleep,
         Delta,
         Instant,
         Monotonic, //
     }, //
 };
 
-/// How long an interrupted leaf is resumed. INTERRUPTED_RESUMABLE promises progress, so it is a
-/// time and not a count; it ends what a wrong TDX Module would make last for ever.
-pub(crate) const PATIENCE: Delta = Delta::from_secs(30);
+/// How long a leaf is called again while it is interrupted or busy. INTERRUPTED_RESUMABLE promises
+/// progress, so it is a time and not a count; it ends what a wrong TDX Module would make last for
+/// ever.
+pub(crate) const PATIENCE: Delta = Delta::from_secs(10);
+
+/// The pause after "busy". What is interrupted goes on at once.
+const PAUSE: Delta = Delta::from_millis(1);
 
 /// The seam to the TDX Module.
 #[pin_data]
@@ -44,8 +54,45 @@ pub(crate) struct Seam {
     patience: Delta,
     /// Held from the first call of a leaf that the TDX Module resumes internally to its final
     /// status: what a call in between would do is not known. The one lock held over a SEAMCALL.
+    /// In it is a leaf that was given up before its final status.
     #[pin]
-    resumed: Mutex<()>,
+    resumed: Mutex<Option<Call>>,
+}
+
+/// A leaf that the TDX Module resumes internally, with its operands.
+#[derive(Clone, Copy)]
+enum Call {
+    ExtInit,
+    IommuSetup { reg_base: u64, iommu_mt: IommuMt },
+    IommuClear { id: u64, root: Hpa },
+}
+
+impl Call {
+    const fn leaf(self) -> Leaf {
+        match self {
+            Self::ExtInit => Leaf::EXT_INIT,
+            Self::IommuSetup { .. } => Leaf::IOMMU_SETUP,
+            Self::IommuClear { .. } => Leaf::IOMMU_CLEAR,
+        }
+    }
+
+    /// Makes the call once. The second value means something after success only, and is 0 where
+    /// the leaf has none.
+    fn once(self) -> (Status, u64) {
+        let mut output = 0;
+        // SAFETY: `output` outlives the call; the wrappers have no other preconditions.
+        let status = unsafe {
+            match self {
+                Self::ExtInit => bindings::tdh_ext_init(),
+                Self::IommuSetup { reg_base, iommu_mt } => {
+                    bindings::tdh_iommu_setup(reg_base, iommu_mt.raw(), &mut output)
+                }
+                Self::IommuClear { id, root } => bindings::tdh_iommu_clear(id, root.get()),
+            }
+        };
+        resched();
+        (Status::from_raw(status), output)
+    }
 }
 
 /// TDH.SYS.RD: the value of a metadata field, or the status other than success.
@@ -58,15 +105,6 @@ pub(crate) fn sys_rd(field: Field) -> Result<u64, Status> {
     } else {
         Err(status)
     }
-}
-
-/// TDH.EXT.MEM.ADD, once: the status, and the list word that came back, unchecked.
-pub(crate) fn ext_mem_add(word: HpaListInfo) -> (Status, HpaListInfo) {
-    let mut back = 0;
-    // SAFETY: `back` outlives the call.
-    let status = unsafe { bindings::tdh_ext_mem_add(word.raw(), &mut back) };
-    resched();
-    (Status::from_raw(status), HpaListInfo::from_raw(back))
 }
 
 fn resched() {
@@ -82,53 +120,147 @@ impl Seam {
             // SAFETY: No preconditions.
             pw_mce: unsafe { bindings::tdx_pages_has_pw_mce() },
             patience,
-            resumed <- new_mutex!(()),
+            resumed <- new_mutex!(None),
         })
     }
 
-    /// Calls a leaf that keeps its progress inside the TDX Module: again with the same operands
-    /// while it says INTERRUPTED_RESUMABLE, until the patience is at an end.
-    fn until_final(&self, mut call: impl FnMut() -> u64) -> Answer {
-        let guard = self.resumed.lock();
+    /// Calls a leaf until it comes to an end, or the patience does.
+    ///
+    /// It is called again, with the same operands, while it is interrupted or busy. Once it has been
+    /// interrupted, only success or an error of its own ends it: that this CPU, or the TDX Module,
+    /// did not execute the resume leaves it interrupted. `interrupted` says that it is already.
+    fn until_end(&self, call: Call, mut interrupted: bool) -> (Answer, u64) {
         let begin = Instant::<Monotonic>::now();
-        let answer = loop {
-            let status = Status::from_raw(call());
-            if status != Status::INTERRUPTED_RESUMABLE {
-                break Answer::of(status);
+        loop {
+            let (status, output) = call.once();
+            interrupted |= status == Status::INTERRUPTED_RESUMABLE;
+            let again = status.is_recoverable()
+                || interrupted
+                    && (status.is_not_executed() || status == Status::INVALID_RESUMPTION);
+            if !again {
+                if status.is_success_class() && !status.is_success() {
+                    pr_notice!("{} answered {}, taken for success\n", call.leaf(), status);
+                }
+                // SAFETY: It was called and has ended; if it was not executed it has never been
+                // interrupted.
+                return (unsafe { Answer::ended(status) }, output);
             }
             if begin.elapsed() > self.patience {
-                break Answer {
-                    given_up: true,
-                    ..Answer::of(status)
-                };
+                if interrupted {
+                    return (Answer::given_up(status), output);
+                }
+                // SAFETY: It was called and said that it was busy, which ends a call that has not
+                // begun.
+                return (unsafe { Answer::ended(status) }, output);
             }
-            resched();
+            if status != Status::INTERRUPTED_RESUMABLE {
+                fsleep(PAUSE);
+            }
+        }
+    }
+
+    /// Calls a leaf that the TDX Module resumes internally, alone.
+    ///
+    /// `given_up` is called if the leaf is left interrupted: what its operands name must then stay
+    /// as it is.
+    fn call(&self, call: Call, given_up: impl FnOnce()) -> (Answer, u64) {
+        let mut pending = self.resumed.lock();
+        if !self.finish(&mut pending) {
+            // SAFETY: Nothing was called.
+            return (unsafe { Answer::not_called(Status::SYS_BUSY) }, 0);
+        }
+        let (answer, output) = self.until_end(call, false);
+        if answer.is_given_up() {
+            pr_err!(
+                "{} is left interrupted after {} ms: {}; the TDX Module will be asked for nothing like it before it has ended\n",
+                call.leaf(),
+                self.patience.as_millis(),
+                answer.status()
+            );
+            *pending = Some(call);
+            given_up();
+        }
+        (answer, output)
+    }
+
+    /// Resumes the leaf that was given up, if there is one. Returns whether there is none any more.
+    fn finish(&self, pending: &mut Option<Call>) -> bool {
+        let Some(call) = *pending else {
+            return true;
         };
-        drop(guard);
-        answer
+        let (answer, _) = self.until_end(call, true);
+        if answer.is_given_up() {
+            pr_err!(
+                "{} is still interrupted: {}\n",
+                call.leaf(),
+                answer.status()
+            );
+            return false;
+        }
+        pr_notice!("{} has ended at last: {}\n", call.leaf(), answer.status());
+        *pending = None;
+        true
+    }
+
+    /// Tries to bring a leaf that was given up to its end. Returns whether there is none any more,
+    /// so that the pages it named may be put to the proof.
+    pub(crate) fn settle(&self) -> bool {
+        self.finish(&mut self.resumed.lock())
+    }
+
+    /// TDH.EXT.MEM.ADD: the status, and the list word that came back, unchecked. Called again while
+    /// it is busy; one that is interrupted is the caller's to go on with, with the new word.
+    pub(crate) fn ext_mem_add(&self, word: HpaListInfo) -> (Status, HpaListInfo) {
+        let begin = Instant::<Monotonic>::now();
+        loop {
+            let mut back = 0;
+            // SAFETY: `back` outlives the call.
+            let status = unsafe { bindings::tdh_ext_mem_add(word.raw(), &mut back) };
+            let (status, back) = (Status::from_raw(status), HpaListInfo::from_raw(back));
+            resched();
+            if status == Status::INTERRUPTED_RESUMABLE
+                || !status.is_recoverable()
+                || back != word
+                || begin.elapsed() > self.patience
+            {
+                return (status, back);
+            }
+            fsleep(PAUSE);
+        }
     }
 
     /// TDH.EXT.INIT.
     pub(crate) fn ext_init(&self) -> Answer {
-        // SAFETY: The wrapper has no preconditions.
-        self.until_final(|| unsafe { bindings::tdh_ext_init() })
+        self.call(Call::ExtInit, || {}).0
     }
 
-    /// TDH.IOMMU.SETUP on the remapping unit with this register base. The IOMMU id means
-    /// something after success only.
-    pub(crate) fn iommu_setup(&self, reg_base: u64, iommu_mt: IommuMt) -> (Answer, u64) {
-        let mut id = 0;
-        let answer = self.until_final(|| {
-            // SAFETY: `id` outlives the call.
-            unsafe { bindings::tdh_iommu_setup(reg_base, iommu_mt.raw(), &mut id) }
-        });
-        (answer, id)
+    /// TDH.IOMMU.SETUP on the remapping unit with this register base. `root` is the root page of
+    /// the IOMMU_MT, which is kept if the leaf is left interrupted. The IOMMU id means something
+    /// after success only.
+    pub(crate) fn iommu_setup(&self, reg_base: u64, root: Published<'_>) -> (Answer, u64) {
+        let iommu_mt = IommuMt::new(root.hpa());
+        let call = Call::IommuSetup { reg_base, iommu_mt };
+        self.call(call, || root.keep())
     }
 
-    /// TDH.IOMMU.CLEAR. `root` is a page that the list may be written to.
-    pub(crate) fn iommu_clear(&self, id: u64, root: Hpa) -> Answer {
-        // SAFETY: The wrapper has no preconditions.
-        self.until_final(|| unsafe { bindings::tdh_iommu_clear(id, root.get()) })
+    /// TDH.IOMMU.CLEAR. `root` is a page that the list may be written to, kept as above; `list_ok`
+    /// looks at it after success.
+    pub(crate) fn iommu_clear(
+        &self,
+        id: u64,
+        root: Published<'_>,
+        list_ok: impl FnOnce(&Published<'_>) -> bool,
+    ) -> Answer {
+        let call = Call::IommuClear {
+            id,
+            root: root.hpa(),
+        };
+        let mut root = Some(root);
+        let (answer, _) = self.call(call, || root.take().map_or((), Published::keep));
+        match root {
+            Some(root) if answer.is_success() => answer.with_list(list_ok(&root)),
+            _ => answer,
+        }
     }
 
     /// TDH.PHYMEM.PAGE.WBINVD with the global KeyID. On CPUs with the partial-write erratum the

@@ -17,10 +17,7 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
-use crate::seam::{
-    self,
-    metadata::Ext, //
-};
+use crate::seam::metadata::Ext;
 use kernel::prelude::*;
 
 /// The largest share of the available memory that the pool may take: one half. The number comes
@@ -32,20 +29,28 @@ const KIB_PER_PAGE: usize = 4;
 /// How bringing up the extensions ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pool {
+    /// They were not wanted, or the TDX Module has none.
+    LeftOut,
     /// The extensions work.
-    Ready {
-        /// Pages added to the pool now.
-        pages: usize,
-    },
+    Ready,
     /// The extensions work since before: another kernel module, or this one when it was loaded
     /// last, has brought them up.
     InPlace,
     /// They do not work, and the TDX Module holds pages of the pool for good. This kernel module
     /// stays loaded because the record of them is here.
-    Incomplete {
-        /// The pages that it holds.
-        pages: usize,
-    },
+    Incomplete,
+}
+
+impl Pool {
+    /// A few words for messages.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::LeftOut => "left out",
+            Self::Ready => "brought up",
+            Self::InPlace => "in place",
+            Self::Incomplete => "incomplete",
+        }
+    }
 }
 
 /// Adds what the pool still wants and initialises the extensions.
@@ -60,34 +65,47 @@ pub(crate) fn bring_up(kernel: &Kernel, ext: Ext) -> Result<Pool> {
     }
     let pages = match ext.pool_pages {
         0 => 0,
-        pages => match add(kernel, pages)? {
-            Fed {
-                held,
-                stopped: None,
-                ..
-            } => held,
-            fed => return incomplete(pages, fed),
-        },
+        pages => {
+            let fed = add(kernel, pages)?;
+            match fed.stopped {
+                None => fed.held,
+                // It has enough.
+                Some(Stopped::Note(status)) => {
+                    pr_notice!(
+                        "ext_pool: TDH.EXT.MEM.ADD answered {} after {} of {} pages\n",
+                        status,
+                        fed.held,
+                        pages
+                    );
+                    fed.held
+                }
+                Some(stopped) => return incomplete(pages, fed, stopped),
+            }
+        }
     };
     let answer = kernel.seam().ext_init();
-    if !answer.status.is_success() {
+    if !answer.is_success() {
         pr_err!(
-            "ext_pool: TDH.EXT.INIT answered {}{}: no extensions; {} pages stay with the TDX Module for good\n",
-            answer.status,
-            if answer.given_up { " and was given up" } else { "" },
+            "ext_pool: TDH.EXT.INIT {} {}: no extensions; {} pages stay with the TDX Module for good; load again to try again\n",
+            if answer.is_given_up() {
+                "was given up at"
+            } else {
+                "answered"
+            },
+            answer.status(),
             pages
         );
         if pages == 0 {
             return Err(EIO);
         }
-        return Ok(Pool::Incomplete { pages });
+        return Ok(Pool::Incomplete);
     }
     pr_info!(
         "ext_pool: {} pages ({} KiB) held for good, extensions initialised\n",
         pages,
         pages.saturating_mul(KIB_PER_PAGE)
     );
-    Ok(Pool::Ready { pages })
+    Ok(Pool::Ready)
 }
 
 fn add(kernel: &Kernel, pages: usize) -> Result<Fed> {
@@ -108,32 +126,34 @@ fn add(kernel: &Kernel, pages: usize) -> Result<Fed> {
         );
     })?;
     let owner = Owner::new(&kernel.users().ext_pool);
-    hand_over_for_good(kernel, &owner, memory, seam::ext_mem_add).map_err(|(why, _memory)| {
-        pr_err!("ext_pool: no record could be made, nothing was handed over\n");
-        match why {
-            Refusal::NoMemory => ENOMEM,
-            Refusal::Closed => ESHUTDOWN,
-            Refusal::Size => EINVAL,
-        }
-    })
+    let seam = kernel.seam();
+    hand_over_for_good(kernel, &owner, memory, |word| seam.ext_mem_add(word)).map_err(
+        |(why, _memory)| {
+            pr_err!("ext_pool: no record could be made, nothing was handed over\n");
+            match why {
+                Refusal::NoMemory => ENOMEM,
+                Refusal::Closed => ESHUTDOWN,
+                Refusal::Empty => EINVAL,
+            }
+        },
+    )
 }
 
 /// The pool stopped part-way.
-fn incomplete(wanted: usize, fed: Fed) -> Result<Pool> {
-    match fed.stopped {
-        Some(Stopped::Status(status)) => {
+fn incomplete(wanted: usize, fed: Fed, stopped: Stopped) -> Result<Pool> {
+    match stopped {
+        Stopped::Status(status) | Stopped::Note(status) => {
             pr_err!("ext_pool: TDH.EXT.MEM.ADD answered {}\n", status);
         }
-        Some(Stopped::Word(problem)) => {
+        Stopped::Word(problem) => {
             pr_err!(
-                "ext_pool: TDH.EXT.MEM.ADD was interrupted and its list word is wrong ({:?})\n",
-                problem
+                "ext_pool: TDH.EXT.MEM.ADD was interrupted, but {}\n",
+                problem.text()
             );
         }
-        Some(Stopped::Stalled) => {
+        Stopped::Stalled => {
             pr_err!("ext_pool: TDH.EXT.MEM.ADD was interrupted and does not move on\n");
         }
-        None => {}
     }
     if let Some(page) = fed.unproved {
         pr_err!(
@@ -151,5 +171,5 @@ fn incomplete(wanted: usize, fed: Fed) -> Result<Pool> {
     if fed.held == 0 {
         return Err(EIO);
     }
-    Ok(Pool::Incomplete { pages: fed.held })
+    Ok(Pool::Incomplete)
 }

@@ -28,8 +28,7 @@ use crate::custody::{
         Answer,
         HandOverError,
         Held,
-        ReleaseError,
-        Settled, //
+        ReleaseError, //
     }, //
 };
 use crate::mm::{
@@ -37,7 +36,16 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
-use kernel::prelude::*;
+use kernel::{
+    alloc::kvec::PushError,
+    prelude::*, //
+};
+
+/// The list has more words than a root page: IOMMU_MT_PAGE_COUNT was checked, so this is for the
+/// compiler.
+//
+// SAFETY: It stands for a call that was not made.
+const TOO_MANY: Answer = unsafe { Answer::not_called(Status::OPERAND_INVALID) };
 
 /// The memory of one IOMMU_MT: two queues, which are folios, and single pages.
 pub(crate) struct Tables(Blocks);
@@ -98,21 +106,24 @@ enum SetUp {
 }
 
 impl Iommus {
-    /// Sets up every unit of a DMAR table. A unit that fails, or that the TDX Module refuses,
-    /// leaves the others up and is told in one line.
+    /// None yet, with room for every unit of a DMAR table, so that no unit will be without a place.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` for the bookkeeping, before any unit is set up.
-    pub(crate) fn set_up(kernel: &Kernel, dmar: Dmar<'_>, pages: usize) -> Result<Self> {
-        let wanted = dmar.units().count();
-        let mut iommus = Self {
+    /// `ENOMEM`.
+    pub(crate) fn new(kernel: &Kernel, dmar: Dmar<'_>) -> Result<Self> {
+        Ok(Self {
             kernel: kernel.clone(),
-            // All of it before the first hand-over, so that no unit is without a place.
-            units: KVec::with_capacity(wanted, GFP_KERNEL)?,
-        };
+            units: KVec::with_capacity(dmar.units().count(), GFP_KERNEL)?,
+        })
+    }
+
+    /// Sets up every unit of the table. A unit that fails, or that the TDX Module refuses, leaves
+    /// the others up and is told in one line. `pages` is IOMMU_MT_PAGE_COUNT, checked.
+    pub(crate) fn set_up(&mut self, dmar: Dmar<'_>, pages: usize) {
+        let kernel = self.kernel.clone();
         for unit in dmar.units() {
-            if iommus.units.iter().any(|up| up.reg_base == unit.reg_base) {
+            if self.units.iter().any(|up| up.reg_base == unit.reg_base) {
                 pr_warn!(
                     "iommu {:#x}: listed twice in the DMAR table, set up once\n",
                     unit.reg_base
@@ -120,9 +131,13 @@ impl Iommus {
                 continue;
             }
             let node = node_of(dmar, unit);
-            match set_up_one(kernel, unit, node, pages) {
-                // There is room for each unit of the table.
-                SetUp::Done(iommu) => iommus.units.push(iommu, GFP_KERNEL)?,
+            match set_up_one(&kernel, unit, node, pages) {
+                SetUp::Done(iommu) => {
+                    if let Err(PushError(mut iommu)) = self.units.push_within_capacity(iommu) {
+                        // There is room for each unit of the table; of another table, perhaps not.
+                        iommu.clear(&kernel);
+                    }
+                }
                 SetUp::NotCapable => pr_info!(
                     "iommu {:#x}: the TDX Module says it is not capable, skipped\n",
                     unit.reg_base
@@ -132,10 +147,9 @@ impl Iommus {
         }
         pr_info!(
             "iommu: {} of {} remapping units set up\n",
-            iommus.units.len(),
-            wanted
+            self.units.len(),
+            dmar.units().count()
         );
-        Ok(iommus)
     }
 
     /// The number of IOMMUs in TDX mode.
@@ -174,14 +188,9 @@ fn set_up_one(kernel: &Kernel, unit: Unit, node: Node, pages: usize) -> SetUp {
     let held = hand_over(kernel, &owner, tables, Leaf::IOMMU_SETUP, |memory| {
         let mut root = kernel.root();
         if root.fill(Tables::words(memory)).is_none() {
-            // More words than a root page has: the count was checked, so nothing is lost by
-            // treating it as a refusal of an operand that never left.
-            return Answer::of(Status::OPERAND_INVALID);
+            return TOO_MANY;
         }
-        let root = root.publish();
-        let (answer, answered) = kernel
-            .seam()
-            .iommu_setup(reg_base, IommuMt::new(root.hpa()));
+        let (answer, answered) = kernel.seam().iommu_setup(reg_base, root.publish());
         id = answered;
         answer
     });
@@ -219,31 +228,19 @@ fn set_up_one(kernel: &Kernel, unit: Unit, node: Node, pages: usize) -> SetUp {
             SetUp::Failed
         }
         Err(HandOverError::Refused(_tables, why)) => {
-            pr_err!(
-                "iommu {:#x}: not handed over ({:?}), not set up\n",
-                reg_base,
-                why
-            );
+            pr_err!("iommu {:#x}: not set up: {}\n", reg_base, why.text());
             SetUp::Failed
         }
         Err(HandOverError::Settled(settled)) => {
-            tell(reg_base, settled);
+            pr_err!(
+                "iommu {:#x}: not set up; {} of its pages stay with the TDX Module, {} were freed\n",
+                reg_base,
+                settled.quarantined,
+                settled.freed
+            );
             SetUp::Failed
         }
     }
-}
-
-/// One line for a hand-over or a release that went wrong about single pages.
-fn tell(reg_base: u64, settled: Settled) {
-    pr_err!(
-        "iommu {:#x}: {} answered {}, but: {}; {} pages were proved and freed, {} are in quarantine\n",
-        reg_base,
-        settled.cause.leaf,
-        settled.cause.status,
-        settled.cause.why.text(),
-        settled.freed,
-        settled.quarantined
-    );
 }
 
 impl Iommu {
@@ -256,16 +253,13 @@ impl Iommu {
             let mut root = kernel.root();
             // A copy of the list, so that a TDX Module which only checks the operand passes too.
             if root.fill(Tables::words(memory)).is_none() {
-                return Answer::of(Status::OPERAND_INVALID);
+                return TOO_MANY;
             }
-            let root = root.publish();
-            let answer = kernel.seam().iommu_clear(id, root.hpa());
-            Answer {
-                list_ok: Tables::words(memory)
+            kernel.seam().iommu_clear(id, root.publish(), |root| {
+                Tables::words(memory)
                     .enumerate()
-                    .all(|(index, word)| root.word(index) == Some(word)),
-                ..answer
-            }
+                    .all(|(index, word)| root.word(index) == Some(word))
+            })
         });
         match released {
             Ok(tables) => pr_info!(
@@ -273,16 +267,17 @@ impl Iommu {
                 self.reg_base,
                 tables.0.pages()
             ),
-            Err(ReleaseError::StillHeld(held, status)) => {
-                pr_err!(
-                    "iommu {:#x}: TDH.IOMMU.CLEAR answered {}, its pages are still held\n",
-                    self.reg_base,
-                    status
-                );
-                // There is no later chance for the leaf; the ledger has one for the proof.
-                drop(held);
+            // This is unload: there is no later chance for the leaf, but one for the proof.
+            Err(ReleaseError::StillHeld(held, answer)) => {
+                held.quarantine(Leaf::IOMMU_CLEAR, answer);
             }
-            Err(ReleaseError::Settled(settled)) => tell(self.reg_base, settled),
+            // The ledger has said it, unless every page is proved.
+            Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}
+            Err(ReleaseError::Settled(settled)) => pr_err!(
+                "iommu {:#x}: TDH.IOMMU.CLEAR gave back a wrong list, but all {} pages are proved and freed\n",
+                self.reg_base,
+                settled.freed
+            ),
         }
     }
 }

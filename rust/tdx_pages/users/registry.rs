@@ -2,7 +2,6 @@
 
 //! The registry: each user has a name, and its pages are counted under that name.
 
-use crate::custody::transitions::State;
 use kernel::{
     fmt,
     prelude::*,
@@ -27,6 +26,17 @@ pub(crate) struct Account {
     held_for_good: Count,
     quarantined: Count,
     lost: Count,
+}
+
+/// Where the pages of a record are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gauge {
+    /// Pages to be released.
+    Held,
+    /// Pages that the TDX Module has for good.
+    HeldForGood,
+    /// Pages that should be back and are not proved.
+    Quarantined,
 }
 
 /// A number of pages.
@@ -85,33 +95,39 @@ impl Balance {
 }
 
 impl Account {
-    fn gauge(&self, state: State) -> &Count {
-        match state {
-            State::Held => &self.held,
-            State::HeldForGood => &self.held_for_good,
-            State::Quarantined(_) => &self.quarantined,
+    fn gauge(&self, gauge: Gauge) -> &Count {
+        match gauge {
+            Gauge::Held => &self.held,
+            Gauge::HeldForGood => &self.held_for_good,
+            Gauge::Quarantined => &self.quarantined,
         }
     }
 
-    /// Counts that a record went from one state and number of pages to another. What is gone
-    /// between them was released; with no former state the pages are handed over now.
-    pub(crate) fn book(&self, before: Option<(State, usize)>, now: Option<(State, usize)>) {
+    /// Counts that a record went from one gauge and number of pages to another. What is gone
+    /// between them was released; without a former gauge the pages are handed over now.
+    pub(crate) fn book(&self, before: Option<(Gauge, usize)>, now: Option<(Gauge, usize)>) {
         let (had, has) = (before.map_or(0, |b| b.1), now.map_or(0, |n| n.1));
-        if let Some((state, pages)) = now {
-            self.gauge(state).add(pages);
+        if let Some((gauge, pages)) = now {
+            self.gauge(gauge).add(pages);
         }
         match before {
-            Some((state, pages)) => {
-                self.gauge(state).sub(pages);
+            Some((gauge, pages)) => {
+                self.gauge(gauge).sub(pages);
                 self.released.add(had.saturating_sub(has));
             }
             None => self.handed_over.add(has),
         }
     }
 
+    /// Counts that the handle of pages that are held was dropped. Any context.
+    pub(crate) fn drop_held(&self, pages: usize) {
+        self.held.sub(pages);
+        self.quarantined.add(pages);
+    }
+
     /// Counts that a record with so many pages was given up.
-    pub(crate) fn lose(&self, state: State, pages: usize) {
-        self.gauge(state).sub(pages);
+    pub(crate) fn lose(&self, gauge: Gauge, pages: usize) {
+        self.gauge(gauge).sub(pages);
         self.lost.add(pages);
     }
 

@@ -115,23 +115,30 @@ fn a_fault_comes_before_any_effect_or_after_the_whole() {
 }
 
 #[test]
-fn a_final_fault_ends_a_resume() {
-    let mut model = Model::small();
-    model.put(page(1), &[page(4) | 2, page(6) | 2, page(8), page(9)]);
+fn a_final_fault_ends_a_resume_and_no_other() {
     let leaf = Leaf::IOMMU_SETUP;
-    assert!(ask(&mut model, Control::Interrupt, [leaf.number(), 1, 0, 0, 0]).is_success());
-    let busy = Status::OPERAND_BUSY.raw();
-    assert!(ask(&mut model, Control::Fail, [leaf.number(), 2, busy, 0, 1]).is_success());
-    assert_eq!(
-        model.call(leaf, 1 << 40, page(1)).0,
-        Status::INTERRUPTED_RESUMABLE
-    );
-    assert_eq!(model.call(leaf, 1 << 40, page(1)).0, Status::OPERAND_BUSY);
-    assert_eq!(
-        model.call(leaf, 1 << 41, page(1)).0,
-        Status::INTERRUPTED_RESUMABLE
-    );
-    assert_eq!(model.bugs().total(), 0);
+    for (fault, bugs) in [
+        (Status::IOMMU_INVALID_STATE, 0),
+        (Status::OPERAND_BUSY, 1),
+        (Status::SYS_SHUTDOWN, 1),
+    ] {
+        let mut model = Model::small();
+        model.put(page(1), &[page(4) | 2, page(6) | 2, page(8), page(9)]);
+        assert!(ask(&mut model, Control::Interrupt, [leaf.number(), 1, 0, 0, 0]).is_success());
+        let operands = [leaf.number(), 2, fault.raw(), 0, 1];
+        assert!(ask(&mut model, Control::Fail, operands).is_success());
+        let first = model.call(leaf, 1 << 40, page(1)).0;
+        assert_eq!(first, Status::INTERRUPTED_RESUMABLE);
+        assert_eq!(model.call(leaf, 1 << 40, page(1)).0, fault);
+        // Other operands: fine for a new call, a mistake for a resume.
+        let want = if bugs == 0 {
+            Status::INTERRUPTED_RESUMABLE
+        } else {
+            Status::INVALID_RESUMPTION
+        };
+        assert_eq!((fault, model.call(leaf, 1 << 41, page(1)).0), (fault, want));
+        assert_eq!(model.bugs().total(), bugs);
+    }
 }
 
 #[test]

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What became of a leaf, as custody believes it.
+
+use crate::abi::Status;
+
+/// What became of a leaf that takes or releases pages.
+///
+/// Custody believes it, so only those who made the call can make one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(super) status: Status,
+    end: End,
+    pub(super) list_ok: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// No SEAMCALL was made.
+    NotCalled,
+    /// The leaf came to an end.
+    Final,
+    /// It was left while it could still be resumed.
+    GivenUp,
+}
+
+impl Answer {
+    /// The leaf ended with `status`.
+    ///
+    /// # Safety
+    ///
+    /// A leaf with these pages for its operand was called and ended so. If `status` says that it
+    /// was not executed, no earlier call of it was interrupted.
+    pub(crate) const unsafe fn ended(status: Status) -> Self {
+        Self {
+            status,
+            end: End::Final,
+            list_ok: true,
+        }
+    }
+
+    /// The leaf was called, was interrupted, and has not ended: `status` is what it said last.
+    pub(crate) const fn given_up(status: Status) -> Self {
+        Self {
+            status,
+            end: End::GivenUp,
+            list_ok: true,
+        }
+    }
+
+    /// The leaf was not called, because of what `status` says.
+    ///
+    /// # Safety
+    ///
+    /// No SEAMCALL was made with these pages for its operand.
+    pub(crate) const unsafe fn not_called(status: Status) -> Self {
+        Self {
+            status,
+            end: End::NotCalled,
+            list_ok: true,
+        }
+    }
+
+    /// The same, and whether the list that the leaf gave back is as it must be. It counts after
+    /// success only.
+    pub(crate) const fn with_list(self, list_ok: bool) -> Self {
+        Self { list_ok, ..self }
+    }
+
+    /// The last status.
+    pub(crate) const fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The leaf came to an end, and it was success, perhaps with a note beside it.
+    pub(crate) const fn is_success(&self) -> bool {
+        matches!(self.end, End::Final) && self.status.is_success_class()
+    }
+
+    /// The leaf was left while it could still be resumed.
+    pub(crate) const fn is_given_up(&self) -> bool {
+        matches!(self.end, End::GivenUp)
+    }
+
+    /// The pages were never named to the TDX Module.
+    pub(super) const fn is_untouched(&self) -> bool {
+        match self.end {
+            End::NotCalled => true,
+            End::Final => self.status.is_not_executed(),
+            End::GivenUp => false,
+        }
+    }
+}

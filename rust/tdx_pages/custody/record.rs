@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One object that was handed over; see [`ledger`](super::ledger).
+
+use super::{
+    lent::Lent,
+    state::{
+        State,
+        Why, //
+    }, //
+};
+use crate::platform::Kernel;
+use crate::users::registry::{
+    Gauge,
+    Owner, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full, //
+        },
+        Mutex, //
+    }, //
+};
+
+/// One object that was handed over.
+#[pin_data]
+pub(crate) struct Record {
+    owner: Owner,
+    pages: usize,
+    // No handle speaks for it any more: it was dropped, or the ledger was closed.
+    dropped: Atomic<bool>,
+    #[pin]
+    cell: Mutex<Cell>,
+}
+
+struct Cell {
+    // `None` while somebody works on it.
+    lent: Option<Lent<Kernel>>,
+    // What the owner's account says of this record; `None` before the first answer.
+    booked: Option<Booked>,
+    // The ledger was closed while somebody worked on it.
+    closed: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Booked {
+    state: State,
+    pages: usize,
+}
+
+/// One bit for each page.
+pub(crate) struct Bits(KVVec<u64>);
+
+impl Bits {
+    /// So many words, all zero.
+    pub(super) fn new(words: usize) -> Result<Self> {
+        Ok(Self(KVVec::zeroed(words, GFP_KERNEL)?))
+    }
+}
+
+impl AsRef<[u64]> for Bits {
+    fn as_ref(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+impl AsMut<[u64]> for Bits {
+    fn as_mut(&mut self) -> &mut [u64] {
+        &mut self.0
+    }
+}
+
+/// What an attachment leaves behind, in pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remains {
+    /// Held for good: the contract, not a loss.
+    pub(crate) held_for_good: usize,
+    /// Not let go by the TDX Module.
+    pub(crate) lost: usize,
+}
+
+impl Remains {
+    pub(super) fn add(&mut self, other: Self) {
+        self.held_for_good += other.held_for_good;
+        self.lost += other.lost;
+    }
+}
+
+impl Cell {
+    /// Tells the owner's account how this record stands now.
+    fn book(&mut self, record: &Record, now: Option<Booked>) {
+        let before = core::mem::replace(&mut self.booked, now);
+        let before = before.map(|booked| (record.gauge(booked.state), booked.pages));
+        let now = now.map(|booked| (record.gauge(booked.state), booked.pages));
+        record.owner.account().book(before, now);
+    }
+}
+
+impl Record {
+    /// A record of `pages` pages that are being worked on.
+    pub(super) fn new(owner: &Owner, pages: usize) -> impl PinInit<Self> + '_ {
+        pin_init!(Self {
+            owner: owner.clone(),
+            pages,
+            dropped: Atomic::new(false),
+            cell <- new_mutex!(Cell {
+                lent: None,
+                booked: None,
+                closed: false,
+            }),
+        })
+    }
+
+    /// Nothing of it is away any more.
+    pub(super) fn strike(&self) {
+        self.cell.lock().book(self, None);
+    }
+
+    /// The last try, when the ledger is closed.
+    pub(super) fn close(&self, platform: &Kernel) -> Remains {
+        match self.end() {
+            (Some(lent), booked, why) => self.give_up(platform, lent, booked, why),
+            // Somebody works on it, and gives it up when it is put back.
+            (None, ..) => Remains::default(),
+        }
+    }
+
+    /// See [`Platform::take`](super::memory::Platform::take).
+    pub(crate) fn take(&self) -> Option<Lent<Kernel>> {
+        self.cell.lock().lent.take()
+    }
+
+    /// See [`Platform::put`](super::memory::Platform::put).
+    pub(crate) fn put(&self, platform: &Kernel, lent: Lent<Kernel>, state: State) {
+        let pages = lent.owing();
+        let booked = Some(Booked { state, pages });
+        self.tell(&lent, state);
+        let mut cell = self.cell.lock();
+        cell.book(self, booked);
+        if cell.closed {
+            drop(cell);
+            self.give_up(platform, lent, booked, Why::NeverReleased);
+        } else {
+            cell.lent = Some(lent);
+        }
+    }
+
+    /// Says what goes into quarantine.
+    fn tell(&self, lent: &Lent<Kernel>, state: State) {
+        let State::Quarantined(cause) = state else {
+            return;
+        };
+        pr_err!(
+            "{}: {} of {} pages quarantined, {}: {} answered {}\n",
+            self.owner,
+            lent.owing(),
+            lent.pages(),
+            cause.why.text(),
+            cause.leaf,
+            cause.status
+        );
+        if let Some(page) = cause.unproved {
+            pr_err!(
+                "{}: the first is page {}, whose proof answered {}; they stay out of use and are tried again at unload\n",
+                self.owner,
+                page.index,
+                page.status
+            );
+        }
+    }
+
+    /// See [`Platform::dropped`](super::memory::Platform::dropped).
+    pub(crate) fn dropped(&self) {
+        if self.dropped.xchg(true, Full) {
+            // The ledger was closed before, and has said what became of it.
+            return;
+        }
+        self.owner.account().drop_held(self.pages);
+        pr_warn!(
+            "{}: dropped while held: {} pages stay with the TDX Module and are tried again at unload\n",
+            self.owner,
+            self.pages
+        );
+    }
+
+    /// Where the pages are counted: what was held when its handle was dropped is in quarantine.
+    fn gauge(&self, state: State) -> Gauge {
+        match state {
+            State::HeldForGood => Gauge::HeldForGood,
+            State::Held if !self.dropped.load(Acquire) => Gauge::Held,
+            State::Held | State::Quarantined(_) => Gauge::Quarantined,
+        }
+    }
+
+    /// Takes the memory for the last time, and says why pages would be lost.
+    fn end(&self) -> (Option<Lent<Kernel>>, Option<Booked>, Why) {
+        let mut cell = self.cell.lock();
+        cell.closed = true;
+        let booked = cell.booked;
+        let dropped = self.dropped.xchg(true, Full);
+        let why = match booked {
+            Some(Booked {
+                state: State::Quarantined(cause),
+                ..
+            }) => cause.why,
+            _ if dropped => Why::DroppedWhileHeld,
+            _ => Why::NeverReleased,
+        };
+        if let Some(Booked {
+            state: State::Held,
+            pages,
+        }) = booked
+        {
+            if !dropped {
+                self.owner.account().drop_held(pages);
+            }
+        }
+        (cell.lent.take(), booked, why)
+    }
+
+    /// The last try.
+    fn give_up(
+        &self,
+        platform: &Kernel,
+        mut lent: Lent<Kernel>,
+        booked: Option<Booked>,
+        why: Why,
+    ) -> Remains {
+        let state = booked.map(|booked| booked.state);
+        if state == Some(State::HeldForGood) {
+            return Remains {
+                held_for_good: lent.owing(),
+                lost: 0,
+            };
+        }
+        let (freed, unproved) = match why {
+            // A leaf that may still be resumed may still take what is free now.
+            Why::Abandoned if !platform.seam().settle() => (0, None),
+            Why::NotProved | Why::WrongList => {
+                // TDX Modules of the TDX-IO preview keep the pages of a cleared IOMMU until they are
+                // asked for one by one. `[1]` M20. Pages whose release did not succeed are not asked
+                // for in this way: they may be in use.
+                let _ = lent.reclaim(platform);
+                lent.retry(platform)
+            }
+            _ => lent.retry(platform),
+        };
+        let lost = lent.owing();
+        if let Some(state) = state {
+            let gauge = self.gauge(state);
+            self.cell
+                .lock()
+                .book(self, Some(Booked { state, pages: lost }));
+            self.owner.account().lose(gauge, lost);
+        }
+        if lost > 0 {
+            pr_err!(
+                "{}: {} pages stay with the TDX Module and are lost until the next boot ({}), {} came back\n",
+                self.owner,
+                lost,
+                why.text(),
+                freed
+            );
+            if let Some(page) = unproved {
+                pr_err!(
+                    "{}: the first is page {}, whose proof answered {}\n",
+                    self.owner,
+                    page.index,
+                    page.status
+                );
+            }
+        } else if freed > 0 {
+            pr_info!("{}: {} pages proved at the last try\n", self.owner, freed);
+        }
+        Remains {
+            held_for_good: 0,
+            lost,
+        }
+    }
+}
