@@ -15,6 +15,9 @@ COMPLAINTS = [
     r"ODEBUG", r"workqueue: .*hogged", r"unchecked MSR", r"unexpectedly freed",
 ]
 COMPLAINT = re.compile("|".join(COMPLAINTS))
+# What a debug kernel says of itself while it boots.
+HARMLESS = re.compile(r"RCU lockdep checking is enabled|kmemleak: (Kernel memory leak detector "
+                      r"initialized|Automatic memory scanning thread started)")
 
 
 class Script:
@@ -106,7 +109,7 @@ def complaints(console, scripts):
             script, scenario = place.group(2), None
         elif place:
             scenario = place.group(2)
-        elif COMPLAINT.search(line):
+        elif COMPLAINT.search(line) and not HARMLESS.search(line):
             pattern = allowed.get((script, scenario))
             if not (pattern and pattern.search(line)):
                 found.append("%s: %s" % (full_name(Script(script or "boot"), scenario, ""), line))

@@ -7,7 +7,7 @@
  * nothing and decide nothing.  An output is what the register holds after the
  * call, whatever the status: only the caller knows when it means something.
  *
- * Each may sleep no more than one SEAMCALL with preemption disabled takes, and
+ * None sleeps.  Each takes as long as one SEAMCALL with preemption disabled, and
  * may be called in any context that can bear that.
  */
 #ifndef TDX_PAGES_SEAMCALL_H

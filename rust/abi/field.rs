@@ -90,7 +90,8 @@ impl Features0 {
     pub(crate) const TDX_CONNECT: u64 = 1 << 6;
     /// Pages want a CLFLUSH before they are handed over: bit 23. `[1]`
     pub(crate) const CLFLUSH_BEFORE_ALLOC: u64 = 1 << 23;
-    /// Dynamic PAMT: bit 36. `[1]`
+    /// Dynamic PAMT is supported: bit 36. `[1]` That says nothing of whether it is on, and the
+    /// kernels that this is built for cannot turn it on, so loading does not ask.
     pub(crate) const DYNAMIC_PAMT: u64 = 1 << 36;
     /// TDX Module extensions: bit 39. `[1]` V2
     pub(crate) const EXT: u64 = 1 << 39;

@@ -2,7 +2,8 @@
 /*
  * SEAMCALL wrappers of the leaves that the kernel tree does not know.
  *
- * This file uses nothing but the kernel's tdx_seamcall*() and could move into
+ * This file uses nothing but the kernel's tdx_seamcall*().  But for its include
+ * and for TDH_SYS_RD, which is known there, it could move into
  * arch/x86/virt/vmx/tdx/tdx.c as it stands.
  *
  * No copy of Intel's documents of TDX Connect was at hand: leaf numbers and
