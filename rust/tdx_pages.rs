@@ -31,6 +31,8 @@ mod print;
 mod seam;
 #[path = "tdx_pages/users/mod.rs"]
 mod users;
+#[path = "tdx_pages/worker.rs"]
+mod worker;
 
 use crate::attach::{
     Attached,

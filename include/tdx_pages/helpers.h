@@ -8,8 +8,9 @@
 
 #include <linux/types.h>
 
-struct dentry;
+struct page;
 struct seq_file;
+struct tdx_pages_worker;
 
 /* mm.c: memory by HPA; 0 is no page that the allocator would give. */
 u64 tdx_pages_alloc_block(unsigned int order, int nid, bool zero);
@@ -33,6 +34,16 @@ int tdx_pages_proximity_node(u32 proximity);
 unsigned int tdx_pages_possible_cpus(void);
 void tdx_pages_resched(void);
 
+/* worker.c: tries again later, and hears of a reboot. */
+struct tdx_pages_worker *tdx_pages_worker_new(const void *context);
+void tdx_pages_worker_kick(struct tdx_pages_worker *worker, unsigned long ms);
+void tdx_pages_worker_stop(struct tdx_pages_worker *worker);
+void tdx_pages_worker_free(struct tdx_pages_worker *worker);
+
+/* What worker.c calls; Rust, in rust/tdx_pages/worker.rs. */
+unsigned long tdx_pages_retry(const void *context);
+void tdx_pages_down(const void *context);
+
 /* debugfs.c: files that hold the kernel module while they are open. */
 int tdx_pages_debugfs_add(const void *context);
 void tdx_pages_debugfs_remove(void);
@@ -40,5 +51,6 @@ void tdx_pages_debugfs_remove(void);
 /* What debugfs.c calls; Rust, in rust/tdx_pages/debugfs.rs. */
 void tdx_pages_show_summary(struct seq_file *m, const void *context);
 void tdx_pages_show_users(struct seq_file *m, const void *context);
+void tdx_pages_show_quarantine(struct seq_file *m, const void *context);
 
 #endif /* TDX_PAGES_HELPERS_H */

@@ -34,6 +34,7 @@ macro_rules! statuses {
                     0x8000_ff00_ffff_0000 => return Some("TDX_SEAMCALL_VMFAILINVALID"),
                     0x8000_ff00_0000_000d => return Some("TDX_SEAMCALL_GP"),
                     0x8000_ff00_0000_0006 => return Some("TDX_SEAMCALL_UD"),
+                    0x8000_ff00_fffe_0000 => return Some("not called, the system goes down"),
                     _ => {}
                 }
                 match self.0 & Self::NAME_MASK {
@@ -126,6 +127,10 @@ impl Status {
     pub(crate) const GP: Self = Self(Self::SW_ERROR | 13);
     /// SEAMCALL raised #UD: no such instruction, or this CPU is not in VMX operation. K73 `asm/tdx.h`
     pub(crate) const UD: Self = Self(Self::SW_ERROR | 6);
+
+    /// This kernel module did not make the call, because the system goes down. A value of our own in
+    /// the kernel's software range.
+    pub(crate) const HOST_DOWN: Self = Self(Self::SW_ERROR | 0xfffe_0000);
 
     /// A status as it came in RAX.
     #[inline]

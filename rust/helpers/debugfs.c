@@ -28,6 +28,28 @@ static int users_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(users);
 
+static int quarantine_show(struct seq_file *m, void *unused)
+{
+	tdx_pages_show_quarantine(m, m->private);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(quarantine);
+
+/* Whatever is written: all of the quarantine is tried again at once. */
+static ssize_t retry_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	tdx_pages_retry(file->private_data);
+
+	return len;
+}
+
+static const struct file_operations retry_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = retry_write,
+};
+
 /*
  * @context is handed to the show functions and must live until
  * tdx_pages_debugfs_remove() has returned.  Readers see counts only, yet which
@@ -46,6 +68,8 @@ int tdx_pages_debugfs_add(const void *context)
 	}
 	debugfs_create_file("summary", 0400, root, data, &summary_fops);
 	debugfs_create_file("users", 0400, root, data, &users_fops);
+	debugfs_create_file("quarantine", 0400, root, data, &quarantine_fops);
+	debugfs_create_file("retry", 0200, root, data, &retry_fops);
 
 	return 0;
 }

@@ -5,6 +5,7 @@
 //! The files are C members, with an owner, which call the two functions here.
 
 use crate::bindings;
+use crate::custody::transitions::Why;
 use crate::platform::{
     Host,
     Kernel, //
@@ -26,9 +27,8 @@ pub(crate) struct Debugfs {
 impl Debugfs {
     /// Makes the files. Everything works without them: a failure is told and is no error.
     pub(crate) fn new(kernel: &Kernel) -> Option<Self> {
-        let context: *const Host = kernel.host();
         // SAFETY: The context lives until the files are removed, by `drop`: `_kernel` holds it.
-        let made = to_result(unsafe { bindings::tdx_pages_debugfs_add(context.cast()) });
+        let made = to_result(unsafe { bindings::tdx_pages_debugfs_add(kernel.context()) });
         match made {
             Ok(()) => Some(Self {
                 _kernel: kernel.clone(),
@@ -67,6 +67,8 @@ unsafe extern "C" fn tdx_pages_show_summary(
     seq_print!(m, "held_for_good {}\n", sum.held_for_good);
     seq_print!(m, "quarantined {}\n", sum.quarantined);
     seq_print!(m, "lost {}\n", sum.lost);
+    seq_print!(m, "quarantined_ever {}\n", sum.quarantined_ever);
+    seq_print!(m, "proved_later {}\n", sum.proved_later);
 }
 
 /// `users`: the same for each user, as a table.
@@ -106,4 +108,52 @@ unsafe extern "C" fn tdx_pages_show_users(
             balance.lost
         );
     }
+}
+
+/// `quarantine`: each object of which pages are in quarantine, with the cause.
+///
+/// # Safety
+///
+/// As [`tdx_pages_show_summary`].
+#[no_mangle]
+unsafe extern "C" fn tdx_pages_show_quarantine(
+    m: *mut kernel::bindings::seq_file,
+    context: *const c_void,
+) {
+    // SAFETY: As this function's requirements; nobody else uses this seq_file during the call.
+    let (m, host) = unsafe { (SeqFile::from_raw(m), &*context.cast::<Host>()) };
+    host.ledger().for_each(|record| {
+        let Some(quarantined) = record.quarantined() else {
+            return;
+        };
+        seq_print!(
+            m,
+            "{}: {} pages for {} s, tried again {} times: ",
+            record.owner(),
+            quarantined.pages,
+            quarantined.age.as_millis() / 1000,
+            quarantined.tries
+        );
+        match quarantined.cause {
+            Some(cause) => {
+                seq_print!(
+                    m,
+                    "{}: {} answered {}",
+                    cause.why.text(),
+                    cause.leaf,
+                    cause.status
+                );
+                if let Some(page) = cause.unproved {
+                    seq_print!(
+                        m,
+                        "; the proof of page {} answered {}",
+                        page.index,
+                        page.status
+                    );
+                }
+            }
+            None => seq_print!(m, "{}", Why::DroppedWhileHeld.text()),
+        }
+        seq_print!(m, "\n");
+    });
 }

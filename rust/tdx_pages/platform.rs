@@ -15,12 +15,14 @@ use crate::custody::{
         Bits,
         Ledger,
         Record,
-        Remains, //
+        Remains,
+        Round, //
     },
     lent::Lent,
     memory::{
         Entered,
-        Platform, //
+        Platform,
+        Refusal, //
     },
     transitions::State, //
 };
@@ -37,9 +39,14 @@ use crate::users::registry::{
     Owner,
     User, //
 };
+use crate::worker::Worker;
+use core::ffi::c_void;
 use kernel::{
     prelude::*,
-    sync::Arc,
+    sync::{
+        Arc,
+        SetOnce, //
+    },
     time::Delta, //
 };
 
@@ -54,6 +61,8 @@ pub(crate) struct Host {
     ledger: Ledger,
     users: Users,
     clflush: bool,
+    // Set once, when there is an address to give to it. Dropped with the rest.
+    worker: SetOnce<Worker>,
 }
 
 /// The users that are part of this kernel module.
@@ -100,10 +109,23 @@ impl Kernel {
                 ledger <- Ledger::new(),
                 users: Users::new()?,
                 clflush,
+                worker: SetOnce::new(),
             }),
             GFP_KERNEL,
         )?;
+        let worker = Worker::new(&host)?;
+        host.worker.populate(worker);
         Ok(Self(host))
+    }
+
+    /// A handle from the shared part itself.
+    pub(crate) fn from_host(host: Arc<Host>) -> Self {
+        Self(host)
+    }
+
+    /// The shared part as the C members know it.
+    pub(crate) fn context(&self) -> *const c_void {
+        Arc::as_ptr(&self.0).cast()
     }
 
     /// What is shared.
@@ -127,13 +149,43 @@ impl Kernel {
         self.0.ledger.recover(self)
     }
 
-    /// Ends the ledger; see [`Ledger::close`].
+    /// Stops the worker and ends the ledger; see [`Ledger::close`].
     pub(crate) fn close(&self) -> Remains {
+        if let Some(worker) = self.0.worker.as_ref() {
+            worker.stop();
+        }
         self.0.ledger.close(self)
+    }
+
+    /// Tries everything in quarantine again; see [`Ledger::retry`].
+    pub(crate) fn retry(&self) -> Round {
+        self.0.ledger.retry(self)
     }
 }
 
 impl Host {
+    /// Something went into quarantine: it is to be tried again soon. Any context.
+    pub(crate) fn kick(&self) {
+        if let Some(worker) = self.worker.as_ref() {
+            worker.kick();
+        }
+    }
+
+    /// The pause before the next round, of the worker.
+    pub(crate) fn worker(&self) -> Option<&Worker> {
+        self.worker.as_ref()
+    }
+
+    /// The leaves.
+    pub(crate) fn seam(&self) -> &Seam {
+        &self.seam
+    }
+
+    /// The ledger.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// The users.
     pub(crate) fn users(&self) -> &Users {
         &self.users
@@ -169,6 +221,9 @@ impl Platform for Kernel {
     }
 
     fn enter(&self, user: &Owner, memory: Blocks) -> Entered<Self> {
+        if self.0.seam.is_down() {
+            return Err((Refusal::Down, memory));
+        }
         self.0.ledger.enter(user, memory)
     }
 
@@ -178,6 +233,9 @@ impl Platform for Kernel {
 
     fn put(&self, entry: &Arc<Record>, lent: Lent<Self>, state: State) {
         entry.put(self, lent, state);
+        if matches!(state, State::Quarantined(_)) {
+            self.0.kick();
+        }
     }
 
     fn strike(&self, entry: Arc<Record>) {
@@ -186,5 +244,6 @@ impl Platform for Kernel {
 
     fn dropped(&self, entry: &Arc<Record>) {
         entry.dropped();
+        self.0.kick();
     }
 }

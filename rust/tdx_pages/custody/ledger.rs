@@ -18,7 +18,8 @@
 pub(crate) use super::record::{
     Bits,
     Record,
-    Remains, //
+    Remains,
+    Round, //
 };
 use super::{
     lent::Lent,
@@ -131,6 +132,44 @@ impl Ledger {
             }
         }
         recovered
+    }
+
+    /// Tries again for everything in quarantine. No lock is held meanwhile, so records may come and
+    /// go; one that is worked on by somebody else is passed over. Sleeps.
+    pub(crate) fn retry(&self, platform: &Kernel) -> Round {
+        let mut round = Round::default();
+        let mut from = 0;
+        while let Some((at, record)) = self.next(from) {
+            round.add(record.retry(platform));
+            if record.is_empty() {
+                self.strike(record);
+            }
+            let Some(next) = at.checked_add(1) else {
+                break;
+            };
+            from = next;
+        }
+        round
+    }
+
+    /// Calls `f` for each record, one after the other, without a lock.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Record)) {
+        let mut from = 0;
+        while let Some((at, record)) = self.next(from) {
+            f(&record);
+            let Some(next) = at.checked_add(1) else {
+                break;
+            };
+            from = next;
+        }
+    }
+
+    /// The first record at or after `from`.
+    fn next(&self, from: usize) -> Option<(usize, Arc<Record>)> {
+        let book = self.book.lock();
+        let cursor = book.records.cursor_lower_bound(&from)?;
+        let (at, record) = cursor.current();
+        Some((*at, record.clone()))
     }
 
     fn pop(&self) -> Option<Arc<Record>> {

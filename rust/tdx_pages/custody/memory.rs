@@ -129,10 +129,12 @@ pub(crate) trait PublishedRoot {
 pub(crate) enum Refusal {
     /// There is no memory for the record, without which nothing is handed over.
     NoMemory,
-    /// The ledger is closed: the system goes down or the kernel module is on its way out.
+    /// The ledger is closed: the kernel module is on its way out.
     Closed,
     /// There are no pages.
     Empty,
+    /// The system goes down.
+    Down,
 }
 
 impl Refusal {
@@ -142,6 +144,7 @@ impl Refusal {
             Self::NoMemory => "there is no memory for its record",
             Self::Closed => "the ledger is closed",
             Self::Empty => "there are no pages",
+            Self::Down => "the system goes down",
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) mod feed;
 pub(crate) mod ledger;
 pub(crate) mod lent;
 pub(crate) mod memory;
-mod record;
+pub(crate) mod record;
 mod state;
 #[cfg(TDX_PAGES_KUNIT)]
 mod suite;

@@ -3,8 +3,12 @@
 //! One object that was handed over; see [`ledger`](super::ledger).
 
 use super::{
-    lent::Lent,
+    lent::{
+        Lent,
+        Unproved, //
+    },
     state::{
+        Cause,
         State,
         Why, //
     }, //
@@ -24,6 +28,11 @@ use kernel::{
             Full, //
         },
         Mutex, //
+    },
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
     }, //
 };
 
@@ -45,6 +54,9 @@ struct Cell {
     booked: Option<Booked>,
     // The ledger was closed while somebody worked on it.
     closed: bool,
+    // Since when something of it is in quarantine, and how often it was tried since.
+    since: Option<Instant<Monotonic>>,
+    tries: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -84,6 +96,35 @@ pub(crate) struct Remains {
     pub(crate) lost: usize,
 }
 
+/// One round of trying again, in pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Round {
+    /// Proved now, and freed.
+    pub(crate) freed: usize,
+    /// Still in quarantine.
+    pub(crate) left: usize,
+}
+
+impl Round {
+    pub(super) fn add(&mut self, other: Self) {
+        self.freed += other.freed;
+        self.left += other.left;
+    }
+}
+
+/// A record in quarantine, to be shown.
+#[derive(Clone, Copy)]
+pub(crate) struct Quarantined {
+    /// Pages of it in quarantine.
+    pub(crate) pages: usize,
+    /// Why; [`None`] if nothing more is known than that its handle was dropped.
+    pub(crate) cause: Option<Cause>,
+    /// How often it was tried again.
+    pub(crate) tries: u32,
+    /// How long it has been there.
+    pub(crate) age: Delta,
+}
+
 impl Remains {
     pub(super) fn add(&mut self, other: Self) {
         self.held_for_good += other.held_for_good;
@@ -112,6 +153,8 @@ impl Record {
                 lent: None,
                 booked: None,
                 closed: false,
+                since: None,
+                tries: 0,
             }),
         })
     }
@@ -142,6 +185,9 @@ impl Record {
         self.tell(&lent, state);
         let mut cell = self.cell.lock();
         cell.book(self, booked);
+        if matches!(state, State::Quarantined(_)) {
+            cell.since.get_or_insert_with(Instant::now);
+        }
         if cell.closed {
             drop(cell);
             self.give_up(platform, lent, booked, Why::NeverReleased);
@@ -166,7 +212,7 @@ impl Record {
         );
         if let Some(page) = cause.unproved {
             pr_err!(
-                "{}: the first is page {}, whose proof answered {}; they stay out of use and are tried again at unload\n",
+                "{}: the first is page {}, whose proof answered {}; they stay out of use and are tried again\n",
                 self.owner,
                 page.index,
                 page.status
@@ -182,10 +228,82 @@ impl Record {
         }
         self.owner.account().drop_held(self.pages);
         pr_warn!(
-            "{}: dropped while held: {} pages stay with the TDX Module and are tried again at unload\n",
+            "{}: dropped while held: {} pages stay with the TDX Module and are tried again\n",
             self.owner,
             self.pages
         );
+    }
+
+    /// Tries again, if it is in quarantine and nobody works on it.
+    pub(super) fn retry(&self, platform: &Kernel) -> Round {
+        let mut cell = self.cell.lock();
+        let Some(Booked { state, .. }) = cell.booked else {
+            return Round::default();
+        };
+        if self.gauge(state) != Gauge::Quarantined || cell.closed {
+            return Round::default();
+        }
+        let Some(mut lent) = cell.lent.take() else {
+            return Round::default();
+        };
+        cell.tries = cell.tries.saturating_add(1);
+        cell.since.get_or_insert_with(Instant::now);
+        drop(cell);
+
+        let why = match state {
+            State::Quarantined(cause) => cause.why,
+            _ => Why::DroppedWhileHeld,
+        };
+        let (freed, _) = attempt(platform, &mut lent, why, Delta::ZERO);
+        let left = lent.owing();
+        if freed > 0 {
+            pr_info!(
+                "{}: {} pages proved and freed, {} still in quarantine\n",
+                self.owner,
+                freed,
+                left
+            );
+        }
+        let booked = Some(Booked { state, pages: left });
+        let mut cell = self.cell.lock();
+        cell.book(self, booked);
+        if cell.closed {
+            drop(cell);
+            self.give_up(platform, lent, booked, why);
+        } else {
+            cell.lent = Some(lent);
+        }
+        Round { freed, left }
+    }
+
+    /// Whether all of its pages came back, so that the record is of no use any more. What somebody
+    /// works on is not.
+    pub(super) fn is_empty(&self) -> bool {
+        let cell = self.cell.lock();
+        cell.lent.as_ref().is_some_and(|lent| lent.owing() == 0)
+    }
+
+    /// What is to be shown of it; [`None`] if nothing of it is in quarantine.
+    pub(crate) fn quarantined(&self) -> Option<Quarantined> {
+        let cell = self.cell.lock();
+        let Booked { state, pages } = cell.booked?;
+        if self.gauge(state) != Gauge::Quarantined {
+            return None;
+        }
+        Some(Quarantined {
+            pages,
+            cause: match state {
+                State::Quarantined(cause) => Some(cause),
+                _ => None,
+            },
+            tries: cell.tries,
+            age: cell.since.map_or(Delta::ZERO, |since| since.elapsed()),
+        })
+    }
+
+    /// Who owns it.
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// Where the pages are counted: what was held when its handle was dropped is in quarantine.
@@ -238,18 +356,7 @@ impl Record {
                 lost: 0,
             };
         }
-        let (freed, unproved) = match why {
-            // A leaf that may still be resumed may still take what is free now.
-            Why::Abandoned if !platform.seam().settle() => (0, None),
-            Why::NotProved | Why::WrongList => {
-                // TDX Modules of the TDX-IO preview keep the pages of a cleared IOMMU until they are
-                // asked for one by one. `[1]` M20. Pages whose release did not succeed are not asked
-                // for in this way: they may be in use.
-                let _ = lent.reclaim(platform);
-                lent.retry(platform)
-            }
-            _ => lent.retry(platform),
-        };
+        let (freed, unproved) = attempt(platform, &mut lent, why, platform.seam().patience());
         let lost = lent.owing();
         if let Some(state) = state {
             let gauge = self.gauge(state);
@@ -281,5 +388,27 @@ impl Record {
             held_for_good: 0,
             lost,
         }
+    }
+}
+
+/// Puts what is not back to the proof again, as far as the cause allows. Returns how many pages were
+/// freed, and the first that failed.
+fn attempt(
+    platform: &Kernel,
+    lent: &mut Lent<Kernel>,
+    why: Why,
+    patience: Delta,
+) -> (usize, Option<Unproved>) {
+    match why {
+        // A leaf that may still be resumed may still take what is free now.
+        Why::Abandoned if !platform.seam().settle(patience) => (0, None),
+        Why::NotProved | Why::WrongList => {
+            // TDX Modules of the TDX-IO preview keep the pages of a cleared IOMMU until they are
+            // asked for one by one. `[1]` M20. Pages whose release did not succeed are not asked
+            // for in this way: they may be in use.
+            let _ = lent.reclaim(platform);
+            lent.retry(platform)
+        }
+        _ => lent.retry(platform),
     }
 }

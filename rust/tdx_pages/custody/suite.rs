@@ -23,6 +23,7 @@ mod tests {
             Memory,
             Platform,
             PublishedRoot,
+            Refusal,
             RootPage, //
         },
         transitions::{
@@ -50,7 +51,12 @@ mod tests {
     };
     use kernel::{
         prelude::*,
-        time::Delta, //
+        time::{
+            delay::fsleep,
+            Delta,
+            Instant,
+            Monotonic, //
+        }, //
     };
 
     /// A leaf without any meaning: the pages are taken by TDH.EXT.MEM.ADD, whose answer stands
@@ -428,6 +434,93 @@ mod tests {
             (balance(&kernel).lost, balance(&kernel).quarantined),
             (4, 0)
         );
+        Ok(())
+    }
+
+    /// Lets a hand-over of `pages` pages fail after the software TDX Module took them.
+    fn quarantine(emu: &Emu, kernel: &Kernel, pages: usize) -> Result {
+        emu.fail(LEAF, 1, 1, BROKEN, Fault::After)?;
+        let memory = Blocks::new(pages, Node::Any)?;
+        match hand_over(kernel, &owner(kernel), memory, LEAF, |m| take(kernel, m)) {
+            Err(HandOverError::Settled(settled)) if settled.quarantined == pages => Ok(()),
+            _ => Err(EIO),
+        }
+    }
+
+    #[test]
+    fn tried_again_on_request() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        quarantine(&emu, &kernel, 5)?;
+        quarantine(&emu, &kernel, 3)?;
+        drop(held(&kernel, 2)?);
+        for _ in 0..3 {
+            let round = kernel.retry();
+            expect_eq!((round.freed, round.left), (0, 10));
+        }
+        // Counted once, however often they are tried.
+        expect_eq!(balance(&kernel).quarantined_ever, 10);
+        emu.reset()?;
+        emu.fail(
+            Leaf::PHYMEM_PAGE_WBINVD,
+            1,
+            1,
+            Status::OPERAND_BUSY,
+            Fault::Before,
+        )?;
+        let round = kernel.retry();
+        expect_eq!((round.freed, round.left), (9, 1));
+        let round = kernel.retry();
+        expect_eq!((round.freed, round.left), (1, 0));
+        expect_eq!(kernel.retry().left, 0);
+        let balance = balance(&kernel);
+        expect_eq!((balance.quarantined, balance.quarantined_ever), (0, 10));
+        expect_eq!((balance.proved_later, balance.released), (10, 10));
+        Ok(())
+    }
+
+    #[test]
+    fn tried_again_by_itself() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        quarantine(&emu, &kernel, 4)?;
+        emu.reset()?;
+        let begin = Instant::<Monotonic>::now();
+        while balance(&kernel).quarantined > 0 && begin.elapsed() < Delta::from_secs(20) {
+            fsleep(Delta::from_millis(50));
+        }
+        expect_eq!(balance(&kernel).proved_later, 4);
+        // Not at once, but after a pause.
+        expect!(begin.elapsed() > Delta::from_millis(500));
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_called_when_the_system_goes_down() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 3)?;
+        kernel.seam().go_down();
+        let memory = Blocks::new(2, Node::Any)?;
+        let refused = hand_over(&kernel, &owner(&kernel), memory, LEAF, |m| take(&kernel, m));
+        expect!(matches!(
+            refused,
+            Err(HandOverError::Refused(_, Refusal::Down))
+        ));
+        let before = emu.calls(LEAF)?;
+        let held = held.release(LEAF, |m| take(&kernel, m));
+        expect!(matches!(held, Err(ReleaseError::StillHeld(..))));
+        drop(held);
+        expect_eq!(kernel.retry().left, 3);
+        expect_eq!(kernel.close().lost, 3);
+        expect_eq!(emu.calls(LEAF)?, before);
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (0, 0));
         Ok(())
     }
 

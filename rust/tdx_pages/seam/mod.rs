@@ -27,7 +27,14 @@ use crate::mm::root::Published;
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::Mutex,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
+        Mutex, //
+    },
     time::{
         delay::fsleep,
         Delta,
@@ -52,6 +59,8 @@ pub(crate) struct Seam {
     /// Control pages must be cleared with MOVDIR64B before the host uses them.
     pw_mce: bool,
     patience: Delta,
+    /// The system goes down: no SEAMCALL is made any more.
+    down: Atomic<bool>,
     /// Held from the first call of a leaf that the TDX Module resumes internally to its final
     /// status: what a call in between would do is not known. The one lock held over a SEAMCALL.
     /// In it is a leaf that was given up before its final status.
@@ -120,6 +129,7 @@ impl Seam {
             // SAFETY: No preconditions.
             pw_mce: unsafe { bindings::tdx_pages_has_pw_mce() },
             patience,
+            down: Atomic::new(false),
             resumed <- new_mutex!(None),
         })
     }
@@ -129,9 +139,19 @@ impl Seam {
     /// It is called again, with the same operands, while it is interrupted or busy. Once it has been
     /// interrupted, only success or an error of its own ends it: that this CPU, or the TDX Module,
     /// did not execute the resume leaves it interrupted. `interrupted` says that it is already.
-    fn until_end(&self, call: Call, mut interrupted: bool) -> (Answer, u64) {
+    fn until_end(&self, call: Call, patience: Delta, mut interrupted: bool) -> (Answer, u64) {
         let begin = Instant::<Monotonic>::now();
         loop {
+            if self.is_down() {
+                let answer = if interrupted {
+                    Answer::given_up(Status::HOST_DOWN)
+                } else {
+                    // SAFETY: If it was called before, it was busy, which ends a call that has not
+                    // begun.
+                    unsafe { Answer::not_called(Status::HOST_DOWN) }
+                };
+                return (answer, 0);
+            }
             let (status, output) = call.once();
             interrupted |= status == Status::INTERRUPTED_RESUMABLE;
             let again = status.is_recoverable()
@@ -145,7 +165,7 @@ impl Seam {
                 // interrupted.
                 return (unsafe { Answer::ended(status) }, output);
             }
-            if begin.elapsed() > self.patience {
+            if begin.elapsed() > patience {
                 if interrupted {
                     return (Answer::given_up(status), output);
                 }
@@ -165,11 +185,11 @@ impl Seam {
     /// as it is.
     fn call(&self, call: Call, given_up: impl FnOnce()) -> (Answer, u64) {
         let mut pending = self.resumed.lock();
-        if !self.finish(&mut pending) {
+        if !self.finish(&mut pending, self.patience) {
             // SAFETY: Nothing was called.
             return (unsafe { Answer::not_called(Status::SYS_BUSY) }, 0);
         }
-        let (answer, output) = self.until_end(call, false);
+        let (answer, output) = self.until_end(call, self.patience, false);
         if answer.is_given_up() {
             pr_err!(
                 "{} is left interrupted after {} ms: {}; the TDX Module will be asked for nothing like it before it has ended\n",
@@ -184,17 +204,12 @@ impl Seam {
     }
 
     /// Resumes the leaf that was given up, if there is one. Returns whether there is none any more.
-    fn finish(&self, pending: &mut Option<Call>) -> bool {
+    fn finish(&self, pending: &mut Option<Call>, patience: Delta) -> bool {
         let Some(call) = *pending else {
             return true;
         };
-        let (answer, _) = self.until_end(call, true);
+        let (answer, _) = self.until_end(call, patience, true);
         if answer.is_given_up() {
-            pr_err!(
-                "{} is still interrupted: {}\n",
-                call.leaf(),
-                answer.status()
-            );
             return false;
         }
         pr_notice!("{} has ended at last: {}\n", call.leaf(), answer.status());
@@ -202,10 +217,25 @@ impl Seam {
         true
     }
 
-    /// Tries to bring a leaf that was given up to its end. Returns whether there is none any more,
-    /// so that the pages it named may be put to the proof.
-    pub(crate) fn settle(&self) -> bool {
-        self.finish(&mut self.resumed.lock())
+    /// Tries to bring a leaf that was given up to its end, for `patience`. Returns whether there is
+    /// none any more, so that the pages it named may be put to the proof.
+    pub(crate) fn settle(&self, patience: Delta) -> bool {
+        self.finish(&mut self.resumed.lock(), patience)
+    }
+
+    /// How long it is tried when it matters.
+    pub(crate) fn patience(&self) -> Delta {
+        self.patience
+    }
+
+    /// From now on no SEAMCALL is made. Any context.
+    pub(crate) fn go_down(&self) {
+        self.down.store(true, Release);
+    }
+
+    /// Whether no SEAMCALL is made any more.
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.load(Acquire)
     }
 
     /// TDH.EXT.MEM.ADD: the status, and the list word that came back, unchecked. Called again while
@@ -213,6 +243,9 @@ impl Seam {
     pub(crate) fn ext_mem_add(&self, word: HpaListInfo) -> (Status, HpaListInfo) {
         let begin = Instant::<Monotonic>::now();
         loop {
+            if self.is_down() {
+                return (Status::HOST_DOWN, word);
+            }
             let mut back = 0;
             // SAFETY: `back` outlives the call.
             let status = unsafe { bindings::tdh_ext_mem_add(word.raw(), &mut back) };
@@ -266,6 +299,9 @@ impl Seam {
     /// TDH.PHYMEM.PAGE.WBINVD with the global KeyID. On CPUs with the partial-write erratum the
     /// page is cleared after a success, so that the host may write to it.
     pub(crate) fn phymem_page_wbinvd(&self, page: Hpa) -> Status {
+        if self.is_down() {
+            return Status::HOST_DOWN;
+        }
         // SAFETY: The wrapper has no preconditions.
         let status =
             unsafe { bindings::tdh_phymem_page_wbinvd_hkid(u64::from(self.keyid), page.pfn()) };
@@ -281,6 +317,9 @@ impl Seam {
 
     /// TDH.PHYMEM.PAGE.RECLAIM. What it tells of the page is for diagnosis only and is dropped.
     pub(crate) fn phymem_page_reclaim(&self, page: Hpa) -> Status {
+        if self.is_down() {
+            return Status::HOST_DOWN;
+        }
         let (mut kind, mut owner, mut size) = (0, 0, 0);
         // SAFETY: Custody names pages of the page allocator, which have a `struct page`; the
         // outputs outlive the call.

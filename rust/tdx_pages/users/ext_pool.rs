@@ -132,7 +132,7 @@ fn add(kernel: &Kernel, pages: usize) -> Result<Fed> {
             pr_err!("ext_pool: no record could be made, nothing was handed over\n");
             match why {
                 Refusal::NoMemory => ENOMEM,
-                Refusal::Closed => ESHUTDOWN,
+                Refusal::Closed | Refusal::Down => ESHUTDOWN,
                 Refusal::Empty => EINVAL,
             }
         },

@@ -26,6 +26,8 @@ pub(crate) struct Account {
     held_for_good: Count,
     quarantined: Count,
     lost: Count,
+    quarantined_ever: Count,
+    proved_later: Count,
 }
 
 /// Where the pages of a record are counted.
@@ -78,6 +80,10 @@ pub(crate) struct Balance {
     pub(crate) quarantined: usize,
     /// Pages that were given up when the ledger was closed.
     pub(crate) lost: usize,
+    /// Pages that were ever in quarantine. A page is counted once, however often it is tried.
+    pub(crate) quarantined_ever: usize,
+    /// Pages of these that were proved later.
+    pub(crate) proved_later: usize,
 }
 
 impl Balance {
@@ -90,6 +96,8 @@ impl Balance {
             held_for_good: self.held_for_good + other.held_for_good,
             quarantined: self.quarantined + other.quarantined,
             lost: self.lost + other.lost,
+            quarantined_ever: self.quarantined_ever + other.quarantined_ever,
+            proved_later: self.proved_later + other.proved_later,
         }
     }
 }
@@ -109,11 +117,19 @@ impl Account {
         let (had, has) = (before.map_or(0, |b| b.1), now.map_or(0, |n| n.1));
         if let Some((gauge, pages)) = now {
             self.gauge(gauge).add(pages);
+            let new = before.is_none_or(|before| before.0 != Gauge::Quarantined);
+            if gauge == Gauge::Quarantined && new {
+                self.quarantined_ever.add(pages);
+            }
         }
         match before {
             Some((gauge, pages)) => {
                 self.gauge(gauge).sub(pages);
-                self.released.add(had.saturating_sub(has));
+                let back = had.saturating_sub(has);
+                self.released.add(back);
+                if gauge == Gauge::Quarantined {
+                    self.proved_later.add(back);
+                }
             }
             None => self.handed_over.add(has),
         }
@@ -123,6 +139,7 @@ impl Account {
     pub(crate) fn drop_held(&self, pages: usize) {
         self.held.sub(pages);
         self.quarantined.add(pages);
+        self.quarantined_ever.add(pages);
     }
 
     /// Counts that a record with so many pages was given up.
@@ -140,6 +157,8 @@ impl Account {
             held_for_good: self.held_for_good.get(),
             quarantined: self.quarantined.get(),
             lost: self.lost.get(),
+            quarantined_ever: self.quarantined_ever.get(),
+            proved_later: self.proved_later.get(),
         }
     }
 }

@@ -28,6 +28,23 @@ mod tests {
     }
 
     #[test]
+    fn large_sizes() -> Result {
+        for pages in [12_800, 65_537] {
+            let Some(emu) = begin(0)? else {
+                return Ok(());
+            };
+            emu.unset(Field::POOL_REQUIRED_PAGES_U16)?;
+            emu.set(Field::POOL_REQUIRED_PAGES_U32, pages)?;
+            let attached = Attached::new(pool_only(&[]))?;
+            expect_eq!(emu.balance()?.pool, pages);
+            let calls = pages.div_ceil(512);
+            expect_eq!(emu.calls(Leaf::EXT_MEM_ADD)?, (calls, calls));
+            end(&emu, attached, usize::try_from(pages)?)?;
+        }
+        Ok(())
+    }
+
+    #[test]
     fn no_pages_but_init() -> Result {
         let Some(emu) = begin(0)? else {
             return Ok(());
