@@ -19,6 +19,8 @@ void tdx_pages_split_block(u64 hpa, unsigned int order);
 u64 tdx_pages_alloc_folio(unsigned int order, int nid);
 void tdx_pages_free_folio(u64 hpa);
 void *tdx_pages_va(u64 hpa);
+void *tdx_pages_vmap(struct page **pages, unsigned int count);
+void tdx_pages_vunmap(const void *va);
 struct page *tdx_pages_page(u64 hpa);
 int tdx_pages_nid(u64 hpa);
 u64 tdx_pages_available(void);

@@ -69,6 +69,16 @@ impl HpaArray {
         Self(root.get() | entries.last_bits())
     }
 
+    /// The operand of a DELETE: where the list of released pages may be written. 0 for one page, else
+    /// the HPA of `root` without a size. `[1]` V2 thread, 2026-04
+    #[inline]
+    pub(crate) const fn aux(entries: Entries, root: Hpa) -> u64 {
+        if entries.get() == 1 {
+            return 0;
+        }
+        root.get()
+    }
+
     /// The word for the register.
     #[inline]
     pub(crate) const fn raw(self) -> u64 {
@@ -242,6 +252,13 @@ mod tests {
                 "{n} entries"
             );
         }
+    }
+
+    #[test]
+    fn aux_vectors() {
+        assert_eq!(HpaArray::aux(entries(1), ROOT), 0);
+        assert_eq!(HpaArray::aux(entries(2), ROOT), 0xabcd_e000);
+        assert_eq!(HpaArray::aux(entries(512), ROOT), 0xabcd_e000);
     }
 
     #[test]

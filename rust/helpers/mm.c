@@ -6,6 +6,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
+#include <linux/vmalloc.h>
 
 #include <asm/cacheflush.h>
 
@@ -80,6 +81,17 @@ void tdx_pages_free_folio(u64 hpa)
 void *tdx_pages_va(u64 hpa)
 {
 	return phys_to_virt(hpa);
+}
+
+/* NULL if there is no memory.  May sleep, as the other. */
+void *tdx_pages_vmap(struct page **pages, unsigned int count)
+{
+	return vmap(pages, count, VM_MAP, PAGE_KERNEL);
+}
+
+void tdx_pages_vunmap(const void *va)
+{
+	vunmap(va);
 }
 
 struct page *tdx_pages_page(u64 hpa)

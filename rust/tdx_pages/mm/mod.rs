@@ -3,6 +3,7 @@
 //! The memory: who owns which physical pages. Nothing here knows about TDX.
 
 pub(crate) mod blocks;
+pub(crate) mod mapping;
 pub(crate) mod root;
 
 pub(crate) use self::blocks::Blocks;

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory of the host in one piece of address space, for reading and writing.
+
+// For messages and device info: the users of these are not there yet.
+#![cfg_attr(not(TDX_PAGES_KUNIT), expect(dead_code))]
+
+use super::Blocks;
+use crate::abi::PAGE_SIZE;
+use crate::bindings;
+use crate::custody::memory::Memory;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+/// All pages of a [`Blocks`], mapped in order.
+///
+/// It borrows the memory, so that this cannot be handed over, or dropped, while it is mapped. The
+/// TDX Module may write to memory that is lent for a call, so accesses are volatile copies, and no
+/// reference into it is given out.
+///
+/// # Invariants
+///
+/// `va` is a mapping of `len` bytes of memory of the host, until `drop`.
+pub(crate) struct Mapping<'a> {
+    va: NonNull<u8>,
+    len: usize,
+    _memory: &'a Blocks,
+}
+
+impl Blocks {
+    /// Maps all pages in one piece. `ENOMEM`. Sleeps.
+    pub(crate) fn map(&self) -> Result<Mapping<'_>> {
+        // Page pointers are wanted here alone, for a moment: no record of them is kept.
+        let mut pages = KVVec::with_capacity(self.pages(), GFP_KERNEL)?;
+        for hpa in self.hpas() {
+            // SAFETY: The page is one of the page allocator's.
+            pages.push(unsafe { bindings::tdx_pages_page(hpa.get()) }, GFP_KERNEL)?;
+        }
+        let count = u32::try_from(pages.len())?;
+        // SAFETY: There are `count` pointers to pages that this value owns.
+        let va = unsafe { bindings::tdx_pages_vmap(pages.as_mut_ptr(), count) };
+        let len = pages
+            .len()
+            .checked_mul(usize::try_from(PAGE_SIZE)?)
+            .ok_or(EOVERFLOW)?;
+        // INVARIANT: Mapped this moment; the memory stays the host's while it is borrowed.
+        Ok(Mapping {
+            va: NonNull::new(va.cast()).ok_or(ENOMEM)?,
+            len,
+            _memory: self,
+        })
+    }
+}
+
+impl Mapping<'_> {
+    /// The length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where `len` bytes from `offset` on are. `ERANGE` if they are not all in the mapping.
+    fn at(&self, offset: usize, len: usize) -> Result<NonNull<u8>> {
+        match offset.checked_add(len) {
+            // SAFETY: The offset is at most the length of the mapping.
+            Some(end) if end <= self.len => Ok(unsafe { self.va.add(offset) }),
+            _ => Err(ERANGE),
+        }
+    }
+
+    /// Copies bytes from `offset` on out. `ERANGE` if they are not all in the mapping.
+    pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> Result {
+        let from = self.at(offset, to.len())?;
+        for (index, byte) in to.iter_mut().enumerate() {
+            // SAFETY: `at` has checked the range. Volatile, for the TDX Module may be writing.
+            *byte = unsafe { from.add(index).read_volatile() };
+        }
+        Ok(())
+    }
+
+    /// Copies bytes in, from `offset` on. `ERANGE` if they do not all fit in the mapping.
+    pub(crate) fn write(&mut self, offset: usize, from: &[u8]) -> Result {
+        let to = self.at(offset, from.len())?;
+        for (index, byte) in from.iter().enumerate() {
+            // SAFETY: `at` has checked the range. Volatile, for the TDX Module may be reading.
+            unsafe { to.add(index).write_volatile(*byte) };
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Mapping<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant it is a mapping of `map`, unmapped once.
+        unsafe { bindings::tdx_pages_vunmap(self.va.as_ptr().cast()) };
+    }
+}
+
+#[cfg(TDX_PAGES_KUNIT)]
+#[kunit_tests(tdx_pages_mapping)]
+mod tests {
+    use super::*;
+    use crate::abi::list::HpaArray;
+    use crate::custody::array::Listed;
+    use crate::emu::KEYID;
+    use crate::mm::blocks::Node;
+    use crate::platform::Kernel;
+    use kernel::time::Delta;
+
+    #[test]
+    fn pages_are_in_order() -> Result {
+        // 1 + 2 + 4 pages, and so three blocks that need not lie side by side.
+        let blocks = Blocks::new(7, Node::Any)?;
+        let mut mapping = blocks.map()?;
+        expect_eq!(mapping.len(), 7 * 4096);
+        for page in 0..7u8 {
+            mapping.write(usize::from(page) * 4096, &[page, page ^ 0xff])?;
+        }
+        drop(mapping);
+        for (page, hpa) in (0..7u8).zip(blocks.hpas()) {
+            // SAFETY: The page is ours and mapped.
+            let va: *const [u8; 2] = unsafe { bindings::tdx_pages_va(hpa.get()) }.cast();
+            // SAFETY: As above.
+            expect_eq!(unsafe { va.read_volatile() }, [page, page ^ 0xff]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn across_pages_and_to_the_last_byte() -> Result {
+        let blocks = Blocks::new(3, Node::Any)?;
+        let mut mapping = blocks.map()?;
+        let text = *b"over the edge";
+        mapping.write(4096 - 5, &text)?;
+        mapping.write(3 * 4096 - text.len(), &text)?;
+        let mut back = [0; 13];
+        mapping.read(4096 - 5, &mut back)?;
+        expect_eq!(back, text);
+        mapping.read(3 * 4096 - text.len(), &mut back)?;
+        expect_eq!(back, text);
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_past_the_end() -> Result {
+        let blocks = Blocks::new(1, Node::Any)?;
+        let mut mapping = blocks.map()?;
+        let mut byte = [0];
+        expect_eq!(mapping.read(4096, &mut byte), Err(ERANGE));
+        expect_eq!(mapping.write(4095, &[1, 2]), Err(ERANGE));
+        expect_eq!(mapping.write(usize::MAX, &[1, 2]), Err(ERANGE));
+        expect_eq!(mapping.read(4096, &mut []), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn listed_for_a_call() -> Result {
+        let kernel = Kernel::new(KEYID, false, Delta::from_secs(1))?;
+        for pages in [1, 2, 511, 512] {
+            let blocks = Blocks::new(pages, Node::Any)?;
+            let listed = Listed::new(&kernel, &blocks).ok_or(EINVAL)?;
+            let word: HpaArray = listed.operand();
+            expect_eq!(word.raw() >> 55, u64::try_from(pages)? - 1);
+            expect_eq!(listed.aux() == 0, pages == 1);
+            // The root page still holds the list, as when a TDX Module does not write to it.
+            expect_eq!(listed.check(&blocks, word.raw()), Ok(()));
+        }
+        let blocks = Blocks::new(513, Node::Any)?;
+        expect!(Listed::new(&kernel, &blocks).is_none());
+        Ok(())
+    }
+}
