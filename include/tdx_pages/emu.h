@@ -29,6 +29,7 @@ struct tdx_emu_regs {
 	u64 rdi;
 	u64 rsi;
 };
+
 static_assert(sizeof(struct tdx_emu_regs) == 14 * sizeof(u64));
 
 /* What is at an HPA. */

@@ -7,13 +7,14 @@
  */
 
 #include <linux/bitops.h>
+#include <linux/cpufeature.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
+#include <linux/processor.h>
 #include <linux/uaccess.h>
-#include <asm/cpufeature.h>
+
 #include <asm/msr.h>
-#include <asm/processor.h>
 
 #include <tdx_pages/emu.h>
 

@@ -3,13 +3,12 @@
  * What Rust asks of the platform.
  */
 #include <linux/acpi.h>
+#include <linux/cpufeature.h>
 #include <linux/cpumask.h>
 #include <linux/module.h>
 #include <linux/numa.h>
+#include <linux/processor.h>
 #include <linux/sched.h>
-
-#include <asm/cpufeature.h>
-#include <asm/processor.h>
 
 #include <tdx_pages/helpers.h>
 

@@ -2,13 +2,12 @@
 /*
  * The kernel's page and folio allocator for Rust, by HPA.
  */
+#include <linux/cacheflush.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/vmalloc.h>
-
-#include <asm/cacheflush.h>
 
 #include <tdx_pages/helpers.h>
 

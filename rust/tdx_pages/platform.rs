@@ -47,6 +47,7 @@ use kernel::{
         Arc,
         SetOnce, //
     },
+    task::might_sleep,
     time::Delta, //
 };
 
@@ -221,6 +222,8 @@ impl Platform for Kernel {
     }
 
     fn enter(&self, user: &Owner, memory: Blocks) -> Entered<Self> {
+        // Every hand-over comes this way.
+        might_sleep();
         if self.0.seam.is_down() {
             return Err((Refusal::Down, memory));
         }
@@ -228,6 +231,8 @@ impl Platform for Kernel {
     }
 
     fn take(&self, entry: &Arc<Record>) -> Option<Lent<Self>> {
+        // And every release this.
+        might_sleep();
         entry.take()
     }
 

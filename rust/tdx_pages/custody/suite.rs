@@ -19,6 +19,7 @@ mod tests {
             hand_over_for_good,
             Stopped, //
         },
+        lent::Lent,
         memory::{
             Memory,
             Platform,
@@ -445,6 +446,61 @@ mod tests {
             Err(HandOverError::Settled(settled)) if settled.quarantined == pages => Ok(()),
             _ => Err(EIO),
         }
+    }
+
+    #[test]
+    fn pages_above_4_gib() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        // The second node is the one with high addresses; a machine with less than 3 GiB has none.
+        let memory = Blocks::new(512, Node::Id(1))?;
+        let above = memory.hpas().filter(|hpa| hpa.get() >= 1 << 32).count();
+        expect!(above == 512 || crate::mm::available_pages() < 0xa_0000);
+        pr_info!("{} pages above 4 GiB are handed over\n", above);
+        let held = hand_over(&kernel, &owner(&kernel), memory, LEAF, |m| take(&kernel, m));
+        let held = held.map_err(|_| EIO)?;
+        expect_eq!(emu.balance()?.pool, 512);
+        emu.reset()?;
+        let memory = held
+            .release(LEAF, |_| said(Status::SUCCESS))
+            .map_err(|_| EIO)?;
+        expect_eq!(memory.pages(), 512);
+        expect_eq!(emu.balance()?.host_bugs, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn bookkeeping() -> Result {
+        use crate::custody::record::Record;
+
+        for pages in [1, 512, 12_800, 262_144] {
+            // Half of the memory of a small machine is too much to ask for.
+            if u64::try_from(pages)? > crate::mm::available_pages() / 2 {
+                continue;
+            }
+            let memory = Blocks::new(pages, Node::Any)?;
+            let bits = Lent::<Kernel>::words(pages) * size_of::<u64>();
+            let list = memory.bookkeeping();
+            let blocks = memory.blocks().len();
+            pr_info!(
+                "bookkeeping of {} pages in {} blocks: record {}, list {}, bits {} bytes\n",
+                pages,
+                blocks,
+                size_of::<Record>(),
+                list,
+                bits
+            );
+            expect!(bits <= pages / 8 + 8);
+            // Room for growth is given back.
+            expect!(list <= blocks * 8 + 64);
+            // What lockdep and its like add is theirs.
+            if !cfg!(CONFIG_DEBUG_LOCK_ALLOC) {
+                expect!(size_of::<Record>() <= 256);
+            }
+        }
+        Ok(())
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl Blocks {
         if blocks.records.is_empty() {
             return Err(EINVAL);
         }
+        blocks.trim();
         Ok(blocks)
     }
 
@@ -74,7 +75,13 @@ impl Blocks {
             blocks.add_folio(*folio, node)?;
         }
         blocks.add_pages(pages, node)?;
+        blocks.trim();
         Ok(blocks)
+    }
+
+    /// Gives back what the list has grown too large. It is no matter if that fails.
+    fn trim(&mut self) {
+        let _ = self.records.shrink_to(self.records.len(), GFP_KERNEL);
     }
 
     fn empty() -> Self {
@@ -131,6 +138,12 @@ impl Blocks {
         // INVARIANT: The block was allocated this moment, with a power of two for its pages.
         self.records.push(block, GFP_KERNEL)?;
         Ok(())
+    }
+
+    /// Bytes of bookkeeping, without this value itself.
+    #[cfg(TDX_PAGES_KUNIT)]
+    pub(crate) fn bookkeeping(&self) -> usize {
+        self.records.capacity() * size_of::<Block>()
     }
 
     /// The NUMA node of the first page.
