@@ -14,7 +14,7 @@ BOOTS = [
     {"name": "fault", "scripts": ["fault"]},
     {"name": "refuse", "scripts": ["refuse"]},
     {"name": "quarantine", "scripts": ["quarantine"]},
-    {"name": "kunit", "scripts": ["kunit"], "variant": "kunit", "memory": 1536},
+    {"name": "kunit", "scripts": ["kunit"], "variant": "kunit", "memory": 3072},
     # Less memory than the largest pool that a u16 can ask for.
     {"name": "small", "scripts": ["small"], "nodes": 1, "memory": 208, "cpus": 1},
     {"name": "dmar-none", "scripts": ["dmar-none"], "table": None},

@@ -35,6 +35,7 @@ void tdx_pages_dmar_put(const void *table);
 int tdx_pages_proximity_node(u32 proximity);
 unsigned int tdx_pages_possible_cpus(void);
 void tdx_pages_resched(void);
+bool tdx_pages_may_tell(void);
 
 /* worker.c: tries again later, and hears of a reboot. */
 struct tdx_pages_worker *tdx_pages_worker_new(const void *context);

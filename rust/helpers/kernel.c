@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/numa.h>
 #include <linux/processor.h>
+#include <linux/ratelimit.h>
 #include <linux/sched.h>
 
 #include <tdx_pages/helpers.h>
@@ -62,6 +63,18 @@ int tdx_pages_proximity_node(u32 proximity)
 unsigned int tdx_pages_possible_cpus(void)
 {
 	return num_possible_cpus();
+}
+
+/*
+ * Whether one more message about an object is bearable: a thousand objects in
+ * trouble need not make a thousand lines.  Tells itself how many were left out.
+ */
+bool tdx_pages_may_tell(void)
+{
+	static DEFINE_RATELIMIT_STATE(state, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&state);
 }
 
 void tdx_pages_resched(void)

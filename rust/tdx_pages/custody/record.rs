@@ -13,6 +13,7 @@ use super::{
         Why, //
     }, //
 };
+use crate::bindings;
 use crate::platform::Kernel;
 use crate::users::registry::{
     Gauge,
@@ -201,6 +202,9 @@ impl Record {
         let State::Quarantined(cause) = state else {
             return;
         };
+        if !may_tell() {
+            return;
+        }
         pr_err!(
             "{}: {} of {} pages quarantined, {}: {} answered {}\n",
             self.owner,
@@ -227,6 +231,9 @@ impl Record {
             return;
         }
         self.owner.account().drop_held(self.pages);
+        if !may_tell() {
+            return;
+        }
         pr_warn!(
             "{}: dropped while held: {} pages stay with the TDX Module and are tried again\n",
             self.owner,
@@ -256,7 +263,7 @@ impl Record {
         };
         let (freed, _) = attempt(platform, &mut lent, why, Delta::ZERO);
         let left = lent.owing();
-        if freed > 0 {
+        if freed > 0 && may_tell() {
             pr_info!(
                 "{}: {} pages proved and freed, {} still in quarantine\n",
                 self.owner,
@@ -365,7 +372,7 @@ impl Record {
                 .book(self, Some(Booked { state, pages: lost }));
             self.owner.account().lose(gauge, lost);
         }
-        if lost > 0 {
+        if lost > 0 && may_tell() {
             pr_err!(
                 "{}: {} pages stay with the TDX Module and are lost until the next boot ({}), {} came back\n",
                 self.owner,
@@ -381,7 +388,7 @@ impl Record {
                     page.status
                 );
             }
-        } else if freed > 0 {
+        } else if lost == 0 && freed > 0 && may_tell() {
             pr_info!("{}: {} pages proved at the last try\n", self.owner, freed);
         }
         Remains {
@@ -389,6 +396,13 @@ impl Record {
             lost,
         }
     }
+}
+
+/// Whether a message about one more object is bearable. The counters and the quarantine have all
+/// of them. Any context.
+fn may_tell() -> bool {
+    // SAFETY: No preconditions.
+    unsafe { bindings::tdx_pages_may_tell() }
 }
 
 /// Puts what is not back to the proof again, as far as the cause allows. Returns how many pages were

@@ -302,6 +302,37 @@ mod tests {
     }
 
     #[test]
+    fn a_page_decides_whatever_its_block() -> Result {
+        // Single pages, pairs, and one block of 64: the same pages stay.
+        for largest in [1, 2, 64] {
+            let Some(emu) = Emu::begin() else {
+                return Ok(());
+            };
+            let kernel = kernel()?;
+            let memory = Blocks::no_larger_than(largest, 64, Node::Any)?;
+            let held = hand_over(&kernel, &owner(&kernel), memory, LEAF, |m| take(&kernel, m));
+            let held = held.map_err(|_| EIO)?;
+            emu.reset()?;
+            emu.fail(
+                Leaf::PHYMEM_PAGE_WBINVD,
+                2,
+                5,
+                Status::OPERAND_BUSY,
+                Fault::Before,
+            )?;
+            match held.release(LEAF, |_| said(Status::SUCCESS)) {
+                Err(ReleaseError::Settled(settled)) => {
+                    expect_eq!((settled.freed, settled.quarantined), (59, 5));
+                    expect_eq!(settled.cause.unproved.map(|page| page.index), Some(1));
+                }
+                _ => return Err(EIO),
+            }
+            expect_eq!(kernel.retry().freed, 5);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn wrong_list_frees_what_is_proved() -> Result {
         let Some(emu) = Emu::begin() else {
             return Ok(());

@@ -58,8 +58,16 @@ impl Blocks {
     ///
     /// `EINVAL` for no pages, `ENOMEM`; nothing is kept then.
     pub(crate) fn new(pages: usize, node: Node) -> Result<Self> {
+        Self::no_larger_than(MAX_BLOCK_PAGES, pages, node)
+    }
+
+    /// The same, as if the allocator had no block of more than `largest` pages, a power of two.
+    pub(crate) fn no_larger_than(largest: usize, pages: usize, node: Node) -> Result<Self> {
+        if !largest.is_power_of_two() || largest > MAX_BLOCK_PAGES {
+            return Err(EINVAL);
+        }
         let mut blocks = Self::empty();
-        blocks.add_pages(pages, node)?;
+        blocks.add_pages(order(largest), pages, node)?;
         if blocks.records.is_empty() {
             return Err(EINVAL);
         }
@@ -74,7 +82,7 @@ impl Blocks {
         for folio in folios {
             blocks.add_folio(*folio, node)?;
         }
-        blocks.add_pages(pages, node)?;
+        blocks.add_pages(order(MAX_BLOCK_PAGES), pages, node)?;
         blocks.trim();
         Ok(blocks)
     }
@@ -105,9 +113,8 @@ impl Blocks {
         Ok(())
     }
 
-    fn add_pages(&mut self, pages: usize, node: Node) -> Result {
+    fn add_pages(&mut self, mut largest: u32, pages: usize, node: Node) -> Result {
         let mut left = pages;
-        let mut largest = order(MAX_BLOCK_PAGES);
         while left > 0 {
             let order = largest.min(order(left));
             self.records.reserve(1, GFP_KERNEL)?;
@@ -244,6 +251,23 @@ mod tests {
         // A freshly booted machine has 2 MiB blocks: 513 pages take one and a single page.
         let blocks = Blocks::new(513, Node::Any)?;
         expect!(blocks.blocks().len() <= 10);
+        Ok(())
+    }
+
+    #[test]
+    fn single_pages_when_there_is_nothing_larger() -> Result {
+        for (largest, pages, blocks) in [(1, 700, 700), (2, 701, 351), (64, 700, 10 + 4)] {
+            let memory = Blocks::no_larger_than(largest, pages, Node::Any)?;
+            expect_eq!(memory.pages(), pages);
+            expect!(memory.blocks().len() >= blocks);
+            expect!(memory.blocks().iter().all(|block| block.pages() <= largest));
+            expect!(distinct(&memory)?);
+        }
+        expect_eq!(Blocks::no_larger_than(3, 1, Node::Any).err(), Some(EINVAL));
+        expect_eq!(
+            Blocks::no_larger_than(1024, 1, Node::Any).err(),
+            Some(EINVAL)
+        );
         Ok(())
     }
 
