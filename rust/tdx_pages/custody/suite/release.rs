@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Releasing, page by page.
+
+use kernel::prelude::*;
+
+#[kunit_tests(tdx_pages_release)]
+mod tests {
+    use super::super::*;
+
+    #[test]
+    fn held_then_released_by_reset() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        for pages in [1, 2, 511, 512] {
+            let held = held(&kernel, pages)?;
+            expect_eq!(balance(&kernel).held, pages);
+            expect_eq!(emu.balance()?.pool, u64::try_from(pages)?);
+            // No leaf gives pool pages back; the software TDX Module forgets them.
+            emu.reset()?;
+            let memory = held
+                .release(LEAF, |_| said(Status::SUCCESS))
+                .map_err(|_| EIO)?;
+            expect_eq!(memory.pages(), pages);
+            let (wbinvd, _) = emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?;
+            expect_eq!(wbinvd, u64::try_from(pages)?);
+            expect_eq!(balance(&kernel).held, 0);
+        }
+        let all = 1 + 2 + 511 + 512;
+        expect_eq!(balance(&kernel).handed_over, all);
+        expect_eq!(balance(&kernel).released, all);
+        Ok(())
+    }
+
+    #[test]
+    fn failed_release_stays_held() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let first = held(&kernel, 3)?;
+        let (second, status) = match first.release(LEAF, |_| said(Status::OPERAND_BUSY)) {
+            Err(ReleaseError::StillHeld(held, status)) => (held, status),
+            _ => return Err(EIO),
+        };
+        expect_eq!(status.status(), Status::OPERAND_BUSY);
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (0, 0));
+        expect_eq!(balance(&kernel).held, 3);
+        emu.reset()?;
+        let memory = second
+            .release(LEAF, |_| said(Status::SUCCESS))
+            .map_err(|_| EIO)?;
+        expect_eq!(memory.pages(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn success_while_owned_frees_nothing() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 7)?;
+        match held.release(LEAF, |_| said(Status::SUCCESS)) {
+            Err(ReleaseError::Settled(settled)) => {
+                expect_eq!((settled.freed, settled.quarantined), (0, 7));
+                expect_eq!(settled.cause.why, Why::NotProved);
+                let first = settled.cause.unproved.ok_or(EIO)?;
+                expect_eq!(first.index, 0);
+                expect_eq!(first.status.masked(), Status::PAGE_METADATA_INCORRECT);
+            }
+            _ => return Err(EIO),
+        }
+        emu.reset()?;
+        expect_eq!(kernel.close().lost, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_page_decides_for_itself_only() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 21)?;
+        emu.reset()?;
+        // The proofs of pages 9, 10 and 11, in the first block of 16, fail once each.
+        emu.fail(
+            Leaf::PHYMEM_PAGE_WBINVD,
+            10,
+            3,
+            Status::OPERAND_BUSY,
+            Fault::Before,
+        )?;
+        match held.release(LEAF, |_| said(Status::SUCCESS)) {
+            Err(ReleaseError::Settled(settled)) => {
+                expect_eq!((settled.freed, settled.quarantined), (18, 3));
+                expect_eq!(settled.cause.unproved.map(|page| page.index), Some(9));
+            }
+            _ => return Err(EIO),
+        }
+        expect_eq!(balance(&kernel).quarantined, 3);
+        expect_eq!(balance(&kernel).released, 18);
+        expect_eq!(kernel.close().lost, 0);
+        expect_eq!(balance(&kernel).released, 21);
+        Ok(())
+    }
+
+    #[test]
+    fn a_page_decides_whatever_its_block() -> Result {
+        // Single pages, pairs, and one block of 64: the same pages stay.
+        for largest in [1, 2, 64] {
+            let Some(emu) = Emu::begin() else {
+                return Ok(());
+            };
+            let kernel = kernel()?;
+            let memory = Blocks::no_larger_than(largest, 64, Node::Any)?;
+            let held = hand_over(&kernel, &owner(&kernel), memory, LEAF, |m| take(&kernel, m));
+            let held = held.map_err(|_| EIO)?;
+            emu.reset()?;
+            emu.fail(
+                Leaf::PHYMEM_PAGE_WBINVD,
+                2,
+                5,
+                Status::OPERAND_BUSY,
+                Fault::Before,
+            )?;
+            match held.release(LEAF, |_| said(Status::SUCCESS)) {
+                Err(ReleaseError::Settled(settled)) => {
+                    expect_eq!((settled.freed, settled.quarantined), (59, 5));
+                    expect_eq!(settled.cause.unproved.map(|page| page.index), Some(1));
+                }
+                _ => return Err(EIO),
+            }
+            expect_eq!(kernel.retry().freed, 5);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn wrong_list_frees_what_is_proved() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 6)?;
+        emu.reset()?;
+        let wrong = said(Status::SUCCESS).with_list(false);
+        match held.release(LEAF, |_| wrong) {
+            Err(ReleaseError::Settled(settled)) => {
+                expect_eq!((settled.freed, settled.quarantined), (6, 0));
+                expect_eq!(settled.cause.why, Why::WrongList);
+            }
+            _ => return Err(EIO),
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn reclaim_of_pages_that_are_free() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let held = held(&kernel, 4)?;
+        emu.reset()?;
+        // RECLAIM of a free page fails, and the proof says that it is free all the same.
+        let memory = held.release_by_reclaim().map_err(|_| EIO)?;
+        expect_eq!(memory.pages(), 4);
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_RECLAIM)?, (4, 0));
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (4, 4));
+        Ok(())
+    }
+}
