@@ -55,8 +55,10 @@ struct Cell {
     booked: Option<Booked>,
     // The ledger was closed while somebody worked on it.
     closed: bool,
-    // Since when something of it is in quarantine, and how often it was tried since.
-    since: Option<Instant<Monotonic>>,
+    // When it came into the state it is in, but for what was dropped: that keeps no time, since it
+    // may be dropped in any context.
+    since: Instant<Monotonic>,
+    // How often it was tried again.
     tries: u32,
 }
 
@@ -122,7 +124,7 @@ pub(crate) struct Quarantined {
     pub(crate) cause: Option<Cause>,
     /// How often it was tried again.
     pub(crate) tries: u32,
-    /// How long it has been there.
+    /// How long it has been there; since it was handed over, if its handle was dropped.
     pub(crate) age: Delta,
 }
 
@@ -154,7 +156,7 @@ impl Record {
                 lent: None,
                 booked: None,
                 closed: false,
-                since: None,
+                since: Instant::now(),
                 tries: 0,
             }),
         })
@@ -186,9 +188,7 @@ impl Record {
         self.tell(&lent, state);
         let mut cell = self.cell.lock();
         cell.book(self, booked);
-        if matches!(state, State::Quarantined(_)) {
-            cell.since.get_or_insert_with(Instant::now);
-        }
+        cell.since = Instant::now();
         if cell.closed {
             drop(cell);
             self.give_up(platform, lent, booked, Why::NeverReleased);
@@ -254,7 +254,6 @@ impl Record {
             return Round::default();
         };
         cell.tries = cell.tries.saturating_add(1);
-        cell.since.get_or_insert_with(Instant::now);
         drop(cell);
 
         let why = match state {
@@ -304,7 +303,7 @@ impl Record {
                 _ => None,
             },
             tries: cell.tries,
-            age: cell.since.map_or(Delta::ZERO, |since| since.elapsed()),
+            age: cell.since.elapsed(),
         })
     }
 
