@@ -45,6 +45,7 @@ void tdx_pages_worker_free(struct tdx_pages_worker *worker);
 
 /* What worker.c calls; Rust, in rust/tdx_pages/worker.rs. */
 unsigned long tdx_pages_retry(const void *context);
+void tdx_pages_retry_now(const void *context);
 void tdx_pages_down(const void *context);
 
 /* debugfs.c: files that hold the kernel module while they are open. */

@@ -39,7 +39,7 @@ DEFINE_SHOW_ATTRIBUTE(quarantine);
 /* Whatever is written: all of the quarantine is tried again at once. */
 static ssize_t retry_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
 {
-	tdx_pages_retry(file->private_data);
+	tdx_pages_retry_now(file->private_data);
 
 	return len;
 }

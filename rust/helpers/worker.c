@@ -26,8 +26,9 @@ static void retry(struct work_struct *work)
 		container_of(to_delayed_work(work), struct tdx_pages_worker, work);
 	unsigned long ms = tdx_pages_retry(worker->context);
 
+	/* Unless it was kicked meanwhile, and will run earlier. */
 	if (ms)
-		tdx_pages_worker_kick(worker, ms);
+		queue_delayed_work(system_dfl_wq, &worker->work, msecs_to_jiffies(ms));
 }
 
 static int reboot(struct notifier_block *nb, unsigned long event, void *unused)
@@ -62,9 +63,14 @@ struct tdx_pages_worker *tdx_pages_worker_new(const void *context)
 	return worker;
 }
 
-/* Lets the work run in @ms milliseconds, whenever it was to run before.  Any context. */
+/* Lets the work run in @ms milliseconds, if it would not do so earlier.  Any context. */
 void tdx_pages_worker_kick(struct tdx_pages_worker *worker, unsigned long ms)
 {
+	unsigned long due = jiffies + msecs_to_jiffies(ms);
+
+	if (delayed_work_pending(&worker->work) &&
+	    time_before_eq(READ_ONCE(worker->work.timer.expires), due))
+		return;
 	/* Unbound: a round may take long, and should not hold up a CPU. */
 	mod_delayed_work(system_dfl_wq, &worker->work, msecs_to_jiffies(ms));
 }

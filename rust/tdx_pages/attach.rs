@@ -111,19 +111,20 @@ struct Close(Kernel);
 
 impl Drop for Close {
     fn drop(&mut self) {
-        let remains = self.0.close();
-        if remains.lost > 0 {
+        self.0.close();
+        let balance = self.0.users().balance();
+        if balance.lost > 0 {
             pr_err!(
                 "detached; {} pages stay with the TDX Module and are lost until the next boot, {} are held for good\n",
-                remains.lost,
-                remains.held_for_good
+                balance.lost,
+                balance.held_for_good
             );
-        } else if remains.held_for_good > 0 {
+        } else if balance.held_for_good > 0 {
             pr_info!(
                 "detached; all pages released, but {} that are held for good\n",
-                remains.held_for_good
+                balance.held_for_good
             );
-        } else if self.0.users().balance().handed_over > 0 {
+        } else if balance.handed_over > 0 {
             pr_info!("detached; all pages released\n");
         }
     }

@@ -27,10 +27,7 @@ use crate::custody::{
     transitions::State, //
 };
 use crate::mm::{
-    root::{
-        Root,
-        Roots, //
-    },
+    root::Root,
     Blocks, //
 };
 use crate::seam::Seam;
@@ -54,16 +51,15 @@ use kernel::{
 /// What all objects of one attachment share.
 #[pin_data]
 pub(crate) struct Host {
+    // Dropped first: a round may be running in what follows. Set once, when there is an address to
+    // give to it.
+    worker: SetOnce<Worker>,
     #[pin]
     seam: Seam,
-    #[pin]
-    roots: Roots,
     #[pin]
     ledger: Ledger,
     users: Users,
     clflush: bool,
-    // Set once, when there is an address to give to it. Dropped with the rest.
-    worker: SetOnce<Worker>,
 }
 
 /// The users that are part of this kernel module.
@@ -106,7 +102,6 @@ impl Kernel {
         let host = Arc::pin_init(
             try_pin_init!(Host {
                 seam <- Seam::new(keyid, patience),
-                roots <- Roots::new(),
                 ledger <- Ledger::new(),
                 users: Users::new()?,
                 clflush,
@@ -154,6 +149,9 @@ impl Kernel {
     pub(crate) fn close(&self) -> Remains {
         if let Some(worker) = self.0.worker.as_ref() {
             worker.stop();
+        }
+        if !self.0.seam.settle(self.0.seam.patience()) {
+            pr_err!("a leaf is still interrupted: nothing will remember it\n");
         }
         self.0.ledger.close(self)
     }
@@ -218,7 +216,7 @@ impl Platform for Kernel {
     }
 
     fn root(&self) -> Root<'_> {
-        self.0.roots.borrow()
+        self.0.seam.roots().borrow()
     }
 
     fn enter(&self, user: &Owner, memory: Blocks) -> Entered<Self> {

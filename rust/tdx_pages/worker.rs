@@ -50,7 +50,7 @@ impl Worker {
     /// Makes a worker that has nothing to do yet. `ENOMEM`.
     pub(crate) fn new(host: &Arc<Host>) -> Result<Self> {
         let context: *const Host = Arc::as_ptr(host);
-        // SAFETY: The host owns the worker, and so outlives it.
+        // SAFETY: The host owns the worker, and drops it before anything else.
         let worker = unsafe { bindings::tdx_pages_worker_new(context.cast()) };
         // INVARIANT: It was made this moment.
         Ok(Self {
@@ -95,6 +95,21 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // SAFETY: By the invariant the worker is there, and nobody can reach it any more.
         unsafe { bindings::tdx_pages_worker_free(self.worker.as_ptr()) };
+    }
+}
+
+/// A round out of turn. What is left is tried again soon.
+///
+/// # Safety
+///
+/// As [`tdx_pages_retry`].
+#[no_mangle]
+unsafe extern "C" fn tdx_pages_retry_now(context: *const c_void) {
+    // SAFETY: As this function's requirement; see there.
+    let host = unsafe { Arc::from_raw(context.cast::<Host>()) };
+    let kernel = ManuallyDrop::new(Kernel::from_host(host));
+    if !kernel.seam().is_down() && kernel.retry().left > 0 {
+        kernel.host().kick();
     }
 }
 

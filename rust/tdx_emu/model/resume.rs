@@ -71,7 +71,8 @@ impl Resume {
                 if pending.list != list.0 {
                     bugs.record_raw(Bug::ListTouched, list.1, leaf.number());
                 }
-                pending.left
+                // What is set since holds for what is interrupted already.
+                pending.left.min(times)
             }
             None => times,
         };

@@ -7,7 +7,7 @@ use crate::abi::Status;
 /// What became of a leaf that takes or releases pages.
 ///
 /// Custody believes it, so only those who made the call can make one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(super) status: Status,
     end: End,
@@ -20,6 +20,8 @@ enum End {
     NotCalled,
     /// The leaf came to an end.
     Final,
+    /// The TDX Module was entered, and whatever it said last is no success.
+    Entered,
     /// It was left while it could still be resumed.
     GivenUp,
 }
@@ -30,11 +32,21 @@ impl Answer {
     /// # Safety
     ///
     /// A leaf with these pages for its operand was called and ended so. If `status` says that it
-    /// was not executed, no earlier call of it was interrupted.
+    /// was not executed, no earlier call with these pages was: not even one that said "busy".
     pub(crate) const unsafe fn ended(status: Status) -> Self {
         Self {
             status,
             end: End::Final,
+            list_ok: true,
+        }
+    }
+
+    /// The leaf was called, the TDX Module was entered, and there was no success: `status` is what
+    /// was said last, which may be that the last call was not executed.
+    pub(crate) const fn failed(status: Status) -> Self {
+        Self {
+            status,
+            end: End::Entered,
             list_ok: true,
         }
     }
@@ -87,7 +99,7 @@ impl Answer {
         match self.end {
             End::NotCalled => true,
             End::Final => self.status.is_not_executed(),
-            End::GivenUp => false,
+            End::Entered | End::GivenUp => false,
         }
     }
 }

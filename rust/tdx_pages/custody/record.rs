@@ -31,11 +31,17 @@ use kernel::{
         Mutex, //
     },
     time::{
+        delay::fsleep,
         Delta,
         Instant,
         Monotonic, //
     }, //
 };
+
+/// How often the last try is made again for pages whose proof met a TDX Module that was busy, and
+/// after what pause.
+const LAST_TRIES: usize = 3;
+const LAST_PAUSE: Delta = Delta::from_millis(10);
 
 /// One object that was handed over.
 #[pin_data]
@@ -191,7 +197,11 @@ impl Record {
         cell.since = Instant::now();
         if cell.closed {
             drop(cell);
-            self.give_up(platform, lent, booked, Why::NeverReleased);
+            let why = match state {
+                State::Quarantined(cause) => cause.why,
+                _ => Why::NeverReleased,
+            };
+            self.give_up(platform, lent, booked, why);
         } else {
             cell.lent = Some(lent);
         }
@@ -244,14 +254,18 @@ impl Record {
     /// Tries again, if it is in quarantine and nobody works on it.
     pub(super) fn retry(&self, platform: &Kernel) -> Round {
         let mut cell = self.cell.lock();
-        let Some(Booked { state, .. }) = cell.booked else {
+        let Some(Booked { state, pages }) = cell.booked else {
             return Round::default();
         };
         if self.gauge(state) != Gauge::Quarantined || cell.closed {
             return Round::default();
         }
         let Some(mut lent) = cell.lent.take() else {
-            return Round::default();
+            // Somebody else tries it just now.
+            return Round {
+                freed: 0,
+                left: pages,
+            };
         };
         cell.tries = cell.tries.saturating_add(1);
         drop(cell);
@@ -362,7 +376,16 @@ impl Record {
                 lost: 0,
             };
         }
-        let (freed, unproved) = attempt(platform, &mut lent, why, platform.seam().patience());
+        let (mut freed, mut unproved) = attempt(platform, &mut lent, why, Delta::ZERO);
+        for _ in 0..LAST_TRIES {
+            if !unproved.is_some_and(|page| page.status.is_recoverable()) {
+                break;
+            }
+            fsleep(LAST_PAUSE);
+            let (more, first) = attempt(platform, &mut lent, why, Delta::ZERO);
+            freed += more;
+            unproved = first;
+        }
         let lost = lent.owing();
         if let Some(state) = state {
             let gauge = self.gauge(state);
@@ -371,7 +394,8 @@ impl Record {
                 .book(self, Some(Booked { state, pages: lost }));
             self.owner.account().lose(gauge, lost);
         }
-        if lost > 0 && may_tell() {
+        if lost > 0 {
+            // Each of them: nobody will be able to look them up.
             pr_err!(
                 "{}: {} pages stay with the TDX Module and are lost until the next boot ({}), {} came back\n",
                 self.owner,

@@ -136,6 +136,16 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
             return Err(self.busy());
         };
         let answer = call(lent.memory());
+        if answer.is_given_up() {
+            // It cannot be called again before it has ended, and then it must not be.
+            let cause = Cause {
+                why: Why::Abandoned,
+                leaf,
+                status: answer.status,
+                unproved: None,
+            };
+            return Err(ReleaseError::Settled(self.settle(lent, cause)));
+        }
         if !answer.is_success() {
             self.put(lent, State::Held);
             return Err(ReleaseError::StillHeld(self, answer));

@@ -118,6 +118,18 @@ impl Roots {
         }
     }
 
+    /// Takes a page back that [`Published::keep`] kept away. Only what that gave may be given.
+    pub(crate) fn give_back(&self, page: Hpa) {
+        let free_slot = self
+            .slots
+            .iter()
+            .any(|slot| slot.cmpxchg(0, page.get(), Full).is_ok());
+        if !free_slot {
+            // SAFETY: It was borrowed from here, and its leaf has come to its end.
+            unsafe { free(page) };
+        }
+    }
+
     /// One of the reserve.
     fn take(&self) -> Option<Root<'_>> {
         self.slots.iter().find_map(|slot| {
@@ -183,10 +195,10 @@ impl<'a> RootPage for Root<'a> {
 }
 
 impl Published<'_> {
-    /// The TDX Module may still use the page, for as long as nobody knows: it is never used again.
-    pub(crate) fn keep(self) {
-        pr_warn!("a root page stays with an interrupted leaf\n");
-        core::mem::forget(self);
+    /// The TDX Module may still use the page, for as long as nobody knows: it stays away until
+    /// [`Roots::give_back`].
+    pub(crate) fn keep(self) -> Hpa {
+        core::mem::ManuallyDrop::new(self).0.page
     }
 }
 
@@ -214,8 +226,12 @@ impl Drop for Root<'_> {
             unsafe { free(self.page) };
             return;
         };
-        // INVARIANT: The page goes from this value to its slot, which is empty since.
-        home.xchg(self.page.get(), Full);
+        // INVARIANT: The page goes from this value to its slot.
+        let other = home.xchg(self.page.get(), Full);
+        if let Some(other) = Hpa::new(other).filter(|page| page.get() != 0) {
+            // SAFETY: The slot owned it: a page that was given back when this one was away.
+            unsafe { free(other) };
+        }
         if self.roots.waiters.load(Acquire) != 0 {
             // Whoever found no page holds the lock from its last look until it sleeps.
             drop(self.roots.waiting.lock());

@@ -23,7 +23,10 @@ use crate::custody::{
     memory::PublishedRoot,
     transitions::Answer, //
 };
-use crate::mm::root::Published;
+use crate::mm::root::{
+    Published,
+    Roots, //
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -65,7 +68,18 @@ pub(crate) struct Seam {
     /// status: what a call in between would do is not known. The one lock held over a SEAMCALL.
     /// In it is a leaf that was given up before its final status.
     #[pin]
-    resumed: Mutex<Option<Call>>,
+    resumed: Mutex<Option<Pending>>,
+    #[pin]
+    roots: Roots,
+}
+
+/// A leaf that was given up while it could still be resumed.
+struct Pending {
+    call: Call,
+    // The root page that it names.
+    root: Option<Hpa>,
+    // It has been waited for, to no avail.
+    tired: bool,
 }
 
 /// A leaf that the TDX Module resumes internally, with its operands.
@@ -123,14 +137,15 @@ fn resched() {
 
 impl Seam {
     /// Makes the seam. `keyid` is the global KeyID.
-    pub(crate) fn new(keyid: u16, patience: Delta) -> impl PinInit<Self> {
-        pin_init!(Self {
+    pub(crate) fn new(keyid: u16, patience: Delta) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
             keyid,
             // SAFETY: No preconditions.
             pw_mce: unsafe { bindings::tdx_pages_has_pw_mce() },
             patience,
             down: Atomic::new(false),
             resumed <- new_mutex!(None),
+            roots <- Roots::new(),
         })
     }
 
@@ -141,19 +156,24 @@ impl Seam {
     /// did not execute the resume leaves it interrupted. `interrupted` says that it is already.
     fn until_end(&self, call: Call, patience: Delta, mut interrupted: bool) -> (Answer, u64) {
         let begin = Instant::<Monotonic>::now();
+        // Whether any call went further than the dispatcher: what "busy" has done is not known.
+        let mut entered = interrupted;
+        let unfinished = |status, interrupted, entered| match (interrupted, entered) {
+            (true, _) => Answer::given_up(status),
+            (false, true) => Answer::failed(status),
+            // SAFETY: No call with these operands was executed.
+            (false, false) => unsafe { Answer::not_called(status) },
+        };
         loop {
             if self.is_down() {
-                let answer = if interrupted {
-                    Answer::given_up(Status::HOST_DOWN)
-                } else {
-                    // SAFETY: If it was called before, it was busy, which ends a call that has not
-                    // begun.
-                    unsafe { Answer::not_called(Status::HOST_DOWN) }
-                };
-                return (answer, 0);
+                return (unfinished(Status::HOST_DOWN, interrupted, entered), 0);
             }
             let (status, output) = call.once();
-            interrupted |= status == Status::INTERRUPTED_RESUMABLE;
+            interrupted |= status.masked() == Status::INTERRUPTED_RESUMABLE;
+            if status.is_not_executed() && !interrupted {
+                return (unfinished(status, false, entered), output);
+            }
+            entered = true;
             let again = status.is_recoverable()
                 || interrupted
                     && (status.is_not_executed() || status == Status::INVALID_RESUMPTION);
@@ -161,59 +181,78 @@ impl Seam {
                 if status.is_success_class() && !status.is_success() {
                     pr_notice!("{} answered {}, taken for success\n", call.leaf(), status);
                 }
-                // SAFETY: It was called and has ended; if it was not executed it has never been
-                // interrupted.
+                // SAFETY: It was called and executed, and this is its end.
                 return (unsafe { Answer::ended(status) }, output);
             }
             if begin.elapsed() > patience {
-                if interrupted {
-                    return (Answer::given_up(status), output);
-                }
-                // SAFETY: It was called and said that it was busy, which ends a call that has not
-                // begun.
-                return (unsafe { Answer::ended(status) }, output);
+                return (unfinished(status, interrupted, entered), output);
             }
-            if status != Status::INTERRUPTED_RESUMABLE {
+            if status.masked() != Status::INTERRUPTED_RESUMABLE {
                 fsleep(PAUSE);
             }
         }
     }
 
-    /// Calls a leaf that the TDX Module resumes internally, alone.
-    ///
-    /// `given_up` is called if the leaf is left interrupted: what its operands name must then stay
-    /// as it is.
-    fn call(&self, call: Call, given_up: impl FnOnce()) -> (Answer, u64) {
+    /// Calls a leaf that the TDX Module resumes internally, alone. `root` is the root page that its
+    /// operands name; it comes back unless the leaf is left interrupted.
+    fn call<'a>(
+        &self,
+        call: Call,
+        root: Option<Published<'a>>,
+    ) -> (Answer, u64, Option<Published<'a>>) {
         let mut pending = self.resumed.lock();
         if !self.finish(&mut pending, self.patience) {
             // SAFETY: Nothing was called.
-            return (unsafe { Answer::not_called(Status::SYS_BUSY) }, 0);
+            return (unsafe { Answer::not_called(Status::SYS_BUSY) }, 0, root);
         }
         let (answer, output) = self.until_end(call, self.patience, false);
-        if answer.is_given_up() {
-            pr_err!(
-                "{} is left interrupted after {} ms: {}; the TDX Module will be asked for nothing like it before it has ended\n",
-                call.leaf(),
-                self.patience.as_millis(),
-                answer.status()
-            );
-            *pending = Some(call);
-            given_up();
+        if !answer.is_given_up() {
+            return (answer, output, root);
         }
-        (answer, output)
+        pr_err!(
+            "{} is left interrupted after {} ms: {}; nothing like it is called before it has ended\n",
+            call.leaf(),
+            self.patience.as_millis(),
+            answer.status()
+        );
+        *pending = Some(Pending {
+            call,
+            root: root.map(Published::keep),
+            tired: false,
+        });
+        (answer, output, None)
     }
 
     /// Resumes the leaf that was given up, if there is one. Returns whether there is none any more.
-    fn finish(&self, pending: &mut Option<Call>, patience: Delta) -> bool {
-        let Some(call) = *pending else {
-            return true;
-        };
-        let (answer, _) = self.until_end(call, patience, true);
-        if answer.is_given_up() {
-            return false;
+    ///
+    /// A SETUP that succeeds so late is undone: nobody waits for the IOMMU any more.
+    fn finish(&self, pending: &mut Option<Pending>, patience: Delta) -> bool {
+        while let Some(left) = pending {
+            // It is waited for once; after that one try each time has to do.
+            let patience = if left.tired { Delta::ZERO } else { patience };
+            let (answer, output) = self.until_end(left.call, patience, true);
+            if answer.is_given_up() {
+                left.tired = true;
+                return false;
+            }
+            pr_notice!(
+                "{} has ended at last: {}\n",
+                left.call.leaf(),
+                answer.status()
+            );
+            match (left.call, left.root) {
+                (Call::IommuSetup { .. }, Some(root)) if answer.is_success() => {
+                    left.call = Call::IommuClear { id: output, root };
+                    left.tired = false;
+                }
+                (_, root) => {
+                    if let Some(root) = root {
+                        self.roots.give_back(root);
+                    }
+                    *pending = None;
+                }
+            }
         }
-        pr_notice!("{} has ended at last: {}\n", call.leaf(), answer.status());
-        *pending = None;
         true
     }
 
@@ -221,6 +260,11 @@ impl Seam {
     /// none any more, so that the pages it named may be put to the proof.
     pub(crate) fn settle(&self, patience: Delta) -> bool {
         self.finish(&mut self.resumed.lock(), patience)
+    }
+
+    /// The reserve of root pages.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.roots
     }
 
     /// How long it is tried when it matters.
@@ -242,15 +286,20 @@ impl Seam {
     /// it is busy; one that is interrupted is the caller's to go on with, with the new word.
     pub(crate) fn ext_mem_add(&self, word: HpaListInfo) -> (Status, HpaListInfo) {
         let begin = Instant::<Monotonic>::now();
+        // What "busy" has done is not known, so after it "not executed" is not the whole truth.
+        let mut busy = None;
         loop {
             if self.is_down() {
-                return (Status::HOST_DOWN, word);
+                return (busy.unwrap_or(Status::HOST_DOWN), word);
             }
             let mut back = 0;
             // SAFETY: `back` outlives the call.
             let status = unsafe { bindings::tdh_ext_mem_add(word.raw(), &mut back) };
             let (status, back) = (Status::from_raw(status), HpaListInfo::from_raw(back));
             resched();
+            if status.is_not_executed() {
+                return (busy.unwrap_or(status), back);
+            }
             if status == Status::INTERRUPTED_RESUMABLE
                 || !status.is_recoverable()
                 || back != word
@@ -258,26 +307,27 @@ impl Seam {
             {
                 return (status, back);
             }
+            busy = Some(status);
             fsleep(PAUSE);
         }
     }
 
     /// TDH.EXT.INIT.
     pub(crate) fn ext_init(&self) -> Answer {
-        self.call(Call::ExtInit, || {}).0
+        self.call(Call::ExtInit, None).0
     }
 
     /// TDH.IOMMU.SETUP on the remapping unit with this register base. `root` is the root page of
-    /// the IOMMU_MT, which is kept if the leaf is left interrupted. The IOMMU id means something
-    /// after success only.
+    /// the IOMMU_MT. The IOMMU id means something after success only.
     pub(crate) fn iommu_setup(&self, reg_base: u64, root: Published<'_>) -> (Answer, u64) {
         let iommu_mt = IommuMt::new(root.hpa());
         let call = Call::IommuSetup { reg_base, iommu_mt };
-        self.call(call, || root.keep())
+        let (answer, id, _root) = self.call(call, Some(root));
+        (answer, id)
     }
 
-    /// TDH.IOMMU.CLEAR. `root` is a page that the list may be written to, kept as above; `list_ok`
-    /// looks at it after success.
+    /// TDH.IOMMU.CLEAR. `root` is a page that the list may be written to; `list_ok` looks at it
+    /// after success.
     pub(crate) fn iommu_clear(
         &self,
         id: u64,
@@ -288,11 +338,9 @@ impl Seam {
             id,
             root: root.hpa(),
         };
-        let mut root = Some(root);
-        let (answer, _) = self.call(call, || root.take().map_or((), Published::keep));
-        match root {
-            Some(root) if answer.is_success() => answer.with_list(list_ok(&root)),
-            _ => answer,
+        match self.call(call, Some(root)) {
+            (answer, _, Some(root)) if answer.is_success() => answer.with_list(list_ok(&root)),
+            (answer, ..) => answer,
         }
     }
 

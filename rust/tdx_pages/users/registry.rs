@@ -59,9 +59,12 @@ impl Count {
         self.0.fetch_sub(pages, Relaxed);
     }
 
-    /// The number now.
+    /// The number now. One that is taken from before it is added to, by another task, reads as 0.
     pub(crate) fn get(&self) -> usize {
-        self.0.load(Relaxed)
+        match self.0.load(Relaxed) {
+            pages if pages > usize::MAX / 2 => 0,
+            pages => pages,
+        }
     }
 }
 

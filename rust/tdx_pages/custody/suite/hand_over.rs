@@ -79,6 +79,27 @@ mod tests {
     }
 
     #[test]
+    fn not_executed_after_busy_needs_the_proof() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        // It took the pages, said that it was busy, and the next call met a CPU without VMX.
+        let memory = Blocks::new(4, Node::Any)?;
+        let kept = hand_over(&kernel, &owner(&kernel), memory, LEAF, |m| {
+            take(&kernel, m);
+            Answer::failed(Status::UD)
+        });
+        expect!(matches!(
+            kept,
+            Err(HandOverError::Settled(settled)) if settled.quarantined == 4
+        ));
+        emu.reset()?;
+        expect_eq!(kernel.retry().freed, 4);
+        Ok(())
+    }
+
+    #[test]
     fn given_up_while_interrupted_is_abandoned() -> Result {
         let Some(emu) = Emu::begin() else {
             return Ok(());

@@ -39,7 +39,7 @@ mod tests {
             Leaf::PHYMEM_PAGE_WBINVD,
             1,
             2,
-            Status::OPERAND_BUSY,
+            Status::PAGE_METADATA_INCORRECT,
             Fault::Before,
         )?;
         let remains = kernel.close();
@@ -91,6 +91,26 @@ mod tests {
             (balance(&kernel).lost, balance(&kernel).quarantined),
             (4, 0)
         );
+        Ok(())
+    }
+
+    #[test]
+    fn busy_at_the_last_try_is_not_the_end() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        core::mem::forget(held(&kernel, 3)?);
+        emu.reset()?;
+        emu.fail(
+            Leaf::PHYMEM_PAGE_WBINVD,
+            1,
+            4,
+            Status::OPERAND_BUSY,
+            Fault::Before,
+        )?;
+        expect_eq!(kernel.close().lost, 0);
+        expect_eq!(balance(&kernel).released, 3);
         Ok(())
     }
 

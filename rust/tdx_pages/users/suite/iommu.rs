@@ -168,6 +168,46 @@ mod tests {
     }
 
     #[test]
+    fn set_up_so_late_that_it_is_undone() -> Result {
+        let dmar = dmar(&UNITS[..1])?;
+        let Some(emu) = begin(0)? else {
+            return Ok(());
+        };
+        emu.interrupt(Leaf::IOMMU_SETUP, u64::from(u32::MAX))?;
+        let attached = Attached::new(iommu_only(&dmar))?;
+        let kernel = attached.kernel().clone();
+        emu.interrupt(Leaf::IOMMU_SETUP, 0)?;
+        drop(attached);
+        // Resumed at unload it succeeds: the IOMMU is cleared at once, and its pages are proved.
+        expect_eq!(emu.calls(Leaf::IOMMU_CLEAR)?, (1, 1));
+        let account = kernel.users().iommu.account().balance();
+        expect_eq!((account.lost, account.released), (0, TABLE_PAGES));
+        let balance = emu.balance()?;
+        expect_eq!((balance.owned, balance.dirty, balance.host_bugs), (0, 0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn clear_left_interrupted_is_not_put_to_the_proof() -> Result {
+        let dmar = dmar(&UNITS)?;
+        let Some(emu) = begin(0)? else {
+            return Ok(());
+        };
+        let attached = Attached::new(iommu_only(&dmar))?;
+        let kernel = attached.kernel().clone();
+        emu.interrupt(Leaf::IOMMU_CLEAR, u64::from(u32::MAX))?;
+        drop(attached);
+        let account = kernel.users().iommu.account().balance();
+        expect_eq!(account.lost, 2 * TABLE_PAGES);
+        // The pages of the one that was left are not touched. The other was not called for, and
+        // the proof of its pages says that they are owned.
+        let pages = u64::try_from(TABLE_PAGES)?;
+        expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (pages, 0));
+        expect_eq!(emu.balance()?.host_bugs, 0);
+        Ok(())
+    }
+
+    #[test]
     fn busy_is_tried_again() -> Result {
         let dmar = dmar(&UNITS)?;
         let Some(emu) = begin(0)? else {
