@@ -15,8 +15,21 @@ mod state;
 #[path = "../tdx_pages/custody/transitions.rs"]
 pub(crate) mod transitions;
 
-/// The last try of the ledger, for the one of the host.
+/// One more try for what is in quarantine, as the ledger of the kernel makes it. Returns how many
+/// pages were freed, and the first that failed.
 #[cfg(test)]
-pub(crate) fn retry<P: memory::Platform>(lent: &mut lent::Lent<P>, platform: &P) {
-    let _ = lent.retry(platform);
+pub(crate) fn attempt<P: memory::Platform>(
+    lent: &mut lent::Lent<P>,
+    platform: &P,
+    why: state::Why,
+    settled: impl FnOnce() -> bool,
+) -> (usize, Option<lent::Unproved>) {
+    match why {
+        state::Why::Abandoned if !settled() => (0, None),
+        state::Why::NotProved | state::Why::WrongList => {
+            let _ = lent.reclaim(platform);
+            lent.retry(platform)
+        }
+        _ => lent.retry(platform),
+    }
 }

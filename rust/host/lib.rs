@@ -18,6 +18,32 @@ pub(crate) mod dmar;
 pub(crate) mod model;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod blocks;
+#[cfg(test)]
+mod cannot;
+#[cfg(test)]
+mod every;
+#[cfg(test)]
+mod fed;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod lives;
+#[cfg(test)]
+mod outcome;
+#[cfg(test)]
+mod platform;
+#[cfg(test)]
+mod ram;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod seam;
+#[cfg(test)]
+mod shape;
+#[cfg(test)]
+mod tape;
 #[cfg(test)]
 mod world;

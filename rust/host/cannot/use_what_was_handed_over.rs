@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What was handed over is gone from where it was.
+
+#![allow(dead_code, unused)]
+
+#[path = "../../abi/mod.rs"]
+mod abi;
+#[path = "../custody.rs"]
+mod custody;
+
+use abi::{
+    list::{
+        Entries,
+        HpaListInfo, //
+    },
+    Hpa,
+    Leaf, //
+};
+use custody::{
+    feed::hand_over_for_good,
+    memory::{
+        Lend,
+        Memory,
+        Platform,
+        PublishedRoot,
+        RootPage, //
+    },
+    transitions::{
+        hand_over,
+        Answer,
+        Held, //
+    }, //
+};
+
+fn again<T: Lend<Memory = P::Memory>, P: Platform>(
+    object: T,
+    platform: &P,
+    user: &P::User,
+    one: Answer,
+    two: Answer,
+) {
+    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| one);
+    #[cfg(wrong)]
+    let _ = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| two); //~ E0382
+}
+
+fn freed<T: Lend<Memory = P::Memory>, P: Platform>(
+    object: T,
+    platform: &P,
+    user: &P::User,
+    answer: Answer,
+) {
+    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| answer);
+    #[cfg(wrong)]
+    drop(object); //~ E0382
+}
+
+fn read<M: Memory, P: Platform<Memory = M>>(
+    object: M,
+    platform: &P,
+    user: &P::User,
+    answer: Answer,
+) {
+    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| answer);
+    #[cfg(wrong)]
+    let blocks = object.blocks(); //~ E0382
+}
+
+fn lent_before<M: Memory, P: Platform<Memory = M>>(
+    object: M,
+    platform: &P,
+    user: &P::User,
+    answer: Answer,
+) {
+    let blocks = object.blocks();
+    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| answer); //~ E0505
+    #[cfg(wrong)]
+    let first = blocks.first();
+}
+
+fn pool<P: Platform>(memory: P::Memory, platform: &P, user: &P::User) {
+    let fed = hand_over_for_good(platform, user, memory, |word| (abi::Status::SUCCESS, word));
+    #[cfg(wrong)]
+    drop(memory); //~ E0382
+}
