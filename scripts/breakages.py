@@ -117,13 +117,10 @@ def host_tests(names):
         verdict = VERDICT.match(line)
         if verdict:
             verdicts[verdict.group(1)] = verdict.group(2)
-    if status is None:
-        for name in names:
-            verdicts.setdefault(name, "did not end")
-    elif status not in (0, 101):
-        # An abort takes all the others with it.
-        for name in names:
-            verdicts.setdefault(name, "aborted")
+    # A loop without end, or an abort, which takes all the others with it.
+    lost = "did not end" if status is None else "aborted" if "signal: " in output else None
+    for name in names if lost else []:
+        verdicts.setdefault(name, lost)
     return verdicts, None
 
 

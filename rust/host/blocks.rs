@@ -94,6 +94,10 @@ impl Memory for Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // One panic is told; a second one would end all tests.
+            return;
+        }
         for index in 0..self.records.len() {
             // SAFETY: Nothing is really freed here; the allocator checks.
             unsafe { self.free_block(index) };

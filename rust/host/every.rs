@@ -195,6 +195,7 @@ impl Life<'_> {
             let ways = if tries == RELEASES { 4 } else { 7 };
             world.take_proofs();
             self.leaves.take_end();
+            world.take_reclaims();
             let released = match self.tape.choose("held", ways) {
                 0 => {
                     drop(held);
@@ -244,6 +245,9 @@ impl Life<'_> {
         // By the leaf of its own; page by page without.
         let end = self.leaves.take_end();
         let how = end.map_or(How::Succeeded, |end| end.how);
+        let reclaimed = self.world.take_reclaims();
+        let asked: &[Hpa] = if end.is_none() { &self.pages } else { &[] };
+        assert_eq!(reclaimed, asked, "each page is asked for by itself");
         match released {
             Err(ReleaseError::StillHeld(held, answer)) => {
                 assert!(proofs.is_empty(), "what is held is not put to the proof");

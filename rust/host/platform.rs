@@ -41,8 +41,10 @@ pub(crate) struct Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        // The next one saves an allocation.
-        self.world.0.borrow_mut().spare = self.words.take();
+        // The next one saves an allocation. In a panic the world may be borrowed.
+        if let Ok(mut world) = self.world.0.try_borrow_mut() {
+            world.spare = self.words.take();
+        }
     }
 }
 
@@ -104,7 +106,10 @@ impl PublishedRoot for Published {
 
 impl Drop for Published {
     fn drop(&mut self) {
-        self.world.0.borrow_mut().pages[self.hpa.pfn() as usize].page = Page::Root;
+        // In a panic the world may be borrowed.
+        if let Ok(mut world) = self.world.0.try_borrow_mut() {
+            world.pages[self.hpa.pfn() as usize].page = Page::Root;
+        }
     }
 }
 
@@ -149,7 +154,8 @@ impl Platform for World {
 
     /// May fail for no reason, and may lie.
     fn reclaim(&self, page: Hpa) -> Status {
-        let world = self.0.borrow();
+        let mut world = self.0.borrow_mut();
+        world.reclaims.push(page);
         let said = match (world.doubts(page), world.is_owned(page)) {
             (true, true) => world.tape.answer("reclaim", 4),
             (true, false) => world.tape.answer("reclaim of what is not owned", 2),

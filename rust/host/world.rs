@@ -77,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) closed: bool,
     pub(crate) dropped: usize,
     pub(crate) proofs: Vec<(Hpa, Status)>,
+    pub(crate) reclaims: Vec<Hpa>,
     memories: u32,
     pub(crate) tape: Tape,
     /// Only the proofs of these pages may fail of themselves; of all without.
@@ -124,6 +125,7 @@ impl World {
             closed: false,
             dropped: 0,
             proofs: Vec::new(),
+            reclaims: Vec::new(),
             memories: 0,
             tape,
             doubtful: None,
@@ -154,6 +156,7 @@ impl World {
         world.closed = false;
         world.dropped = 0;
         world.proofs.clear();
+        world.reclaims.clear();
         world.object = None;
     }
 
@@ -327,6 +330,11 @@ impl World {
     /// The proofs asked for since the last time this was asked.
     pub(crate) fn take_proofs(&self) -> Vec<(Hpa, Status)> {
         std::mem::take(&mut self.0.borrow_mut().proofs)
+    }
+
+    /// The pages asked for by RECLAIM since the last time this was asked.
+    pub(crate) fn take_reclaims(&self) -> Vec<Hpa> {
+        std::mem::take(&mut self.0.borrow_mut().reclaims)
     }
 
     /// The tape by which the TDX Module answers.
