@@ -55,7 +55,7 @@ def cases():
                        CARGO_TARGET_DIR=os.path.join(os.environ["TDX_PAGES_CACHE"], "host"))
     cargo = os.path.join(tools, "cargo")
     try:
-        done = subprocess.run([cargo, "test", "--locked", "--offline", "--manifest-path",
+        done = subprocess.run([cargo, "test", "--locked", "--manifest-path",
                                os.path.join(TOP, "rust/host/Cargo.toml")], env=environment,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)

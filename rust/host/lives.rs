@@ -5,9 +5,13 @@
 use crate::abi::{
     emu::Control,
     field::Field,
-    list::HpaListInfo, //
-};
-use crate::abi::{
+    list::{
+        Entries,
+        HpaArray,
+        HpaListInfo,
+        IommuMt, //
+    },
+    Block,
     Hpa,
     Leaf,
     Status, //
@@ -374,4 +378,17 @@ fn words_that_cannot_be() {
         assert_eq!(fed.unproved.map(|page| page.index), Some(0));
         world.check(0);
     }
+}
+
+#[test]
+fn the_highest_page_is_named_in_full() {
+    const HIGHEST: u64 = 0x000f_ffff_ffff_f000;
+    let page = Hpa::new(HIGHEST).expect("bits 51:12");
+    assert_eq!(Hpa::from_bits(u64::MAX), page);
+    assert_eq!(Block::single(page).raw(), HIGHEST);
+    let two = Entries::new(2).expect("1 to 512");
+    assert_eq!(HpaArray::new(two, page, page).raw(), HIGHEST | 1 << 55);
+    let word = HpaListInfo::new(two, page);
+    assert_eq!((word.raw(), word.root()), (HIGHEST | 1 << 55, page));
+    assert_eq!(IommuMt::new(page).raw(), HIGHEST);
 }
