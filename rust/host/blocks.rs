@@ -40,14 +40,6 @@ impl Blocks {
     pub(crate) fn split(&self) -> &[bool] {
         &self.split
     }
-
-    /// The words of the root page of an IOMMU_MT: each folio as a block, each other page by itself.
-    pub(crate) fn words(&self) -> Vec<u64> {
-        let (folios, rest) = self.records.split_at(self.folios);
-        let rest = rest.iter().flat_map(|block| block.hpas());
-        let folios = folios.iter().map(|block| block.raw());
-        folios.chain(rest.map(Hpa::get)).collect()
-    }
 }
 
 impl Memory for Blocks {

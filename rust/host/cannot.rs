@@ -124,8 +124,12 @@ snippets! {
     free_what_is_lent
     hand_over_twice
     lend_what_is_held
+    list_what_is_not_on_record
+    make_an_operand_up
     make_one_up
     read_what_is_held
+    read_what_is_offered
     release_twice
+    use_the_slot_twice
     use_what_was_handed_over
 }

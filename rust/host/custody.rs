@@ -8,6 +8,8 @@ mod answer;
 pub(crate) mod feed;
 #[path = "../tdx_pages/custody/lent.rs"]
 pub(crate) mod lent;
+#[path = "../tdx_pages/custody/listed.rs"]
+pub(crate) mod listed;
 #[path = "../tdx_pages/custody/memory.rs"]
 pub(crate) mod memory;
 #[path = "../tdx_pages/custody/state.rs"]
@@ -15,21 +17,19 @@ mod state;
 #[path = "../tdx_pages/custody/transitions.rs"]
 pub(crate) mod transitions;
 
-/// One more try for what is in quarantine, as the ledger of the kernel makes it. Returns how many
-/// pages were freed, and the first that failed.
+/// What the ledger of the kernel does, for that of the host, which stands outside.
 #[cfg(test)]
 pub(crate) fn attempt<P: memory::Platform>(
     lent: &mut lent::Lent<P>,
     platform: &P,
     why: state::Why,
-    settled: impl FnOnce() -> bool,
+    ended: impl FnOnce() -> bool,
 ) -> (usize, Option<lent::Unproved>) {
-    match why {
-        state::Why::Abandoned if !settled() => (0, None),
-        state::Why::NotProved | state::Why::WrongList => {
-            let _ = lent.reclaim(platform);
-            lent.retry(platform)
-        }
-        _ => lent.retry(platform),
-    }
+    lent.attempt(platform, why, ended)
+}
+
+/// A look at the memory, for the oracle.
+#[cfg(test)]
+pub(crate) fn memory_of<P: memory::Platform>(lent: &lent::Lent<P>) -> &P::Memory {
+    lent.memory()
 }

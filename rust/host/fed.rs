@@ -315,9 +315,9 @@ fn live(world: &World, tape: &Tape, shape: Shape, all: &mut Answers) {
         return;
     }
     let mut now = Reckoning::default();
-    let fed = hand_over_for_good(world, &(), memory, |word| {
+    let fed = hand_over_for_good(world, &(), memory, |window| {
         let answer = |first, left| all.choose(tape, first, left);
-        ext_mem_add(world, &pages, answer, &mut now, word)
+        ext_mem_add(world, &pages, answer, &mut now, window.word())
     });
     let Ok(fed) = fed else {
         unreachable!("the ledger is open");

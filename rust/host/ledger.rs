@@ -39,7 +39,7 @@ impl Record {
             lent: RefCell::new(None),
             state: Cell::new(None),
             dropped: Cell::new(false),
-            pages: lent.memory().hpas().collect(),
+            pages: custody::memory_of(lent).hpas().collect(),
         })
     }
 
@@ -78,12 +78,16 @@ impl Record {
         assert_eq!(lent.owing(), allocated.count(), "owing is wrong");
         assert_ne!(lent.owing(), 0, "a record of nothing");
         let mut start = 0;
-        for (block, split) in lent.memory().blocks().iter().zip(lent.memory().split()) {
+        for (block, split) in custody::memory_of(lent)
+            .blocks()
+            .iter()
+            .zip(custody::memory_of(lent).split())
+        {
             let pages = start..start + block.pages();
             let all_back = pages.clone().all(|index| lent.is_back(index));
             let folio = block.pages() > 1
-                && (lent.memory().blocks().iter())
-                    .take(lent.memory().folios())
+                && (custody::memory_of(lent).blocks().iter())
+                    .take(custody::memory_of(lent).folios())
                     .any(|folio| folio == block);
             let mut free = 0;
             for (page, index) in block.hpas().zip(pages) {
@@ -120,7 +124,12 @@ impl Record {
         if let Some(lent) = self.lent.borrow().as_ref() {
             key.extend((lent.owing() as u16).to_le_bytes());
             key.extend((0..lent.pages()).map(|index| u8::from(lent.is_back(index))));
-            key.extend(lent.memory().split().iter().map(|split| u8::from(*split)));
+            key.extend(
+                custody::memory_of(lent)
+                    .split()
+                    .iter()
+                    .map(|split| u8::from(*split)),
+            );
         }
     }
 }

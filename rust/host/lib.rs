@@ -11,6 +11,13 @@ pub(crate) mod abi;
 #[allow(dead_code)]
 pub(crate) mod custody;
 
+#[path = "../tdx_pages/seam/slot.rs"]
+pub(crate) mod slot;
+
+#[allow(dead_code)]
+#[path = "../tdx_pages/seam/until.rs"]
+pub(crate) mod until;
+
 #[path = "../tdx_pages/users/dmar.rs"]
 pub(crate) mod dmar;
 

@@ -22,11 +22,10 @@ use crate::custody::{
         hand_over_for_good,
         Stopped, //
     },
+    listed::Recorded,
     memory::{
         Memory,
-        Platform,
-        PublishedRoot,
-        RootPage, //
+        Platform, //
     },
     transitions::{
         hand_over,
@@ -81,11 +80,11 @@ fn world() -> World {
 }
 
 /// One list, all or nothing.
-fn take(world: &World, memory: &Blocks) -> Answer {
-    let mut root = world.root();
-    let entries = root.fill(memory.hpas().map(Hpa::get)).unwrap();
-    let root = root.publish();
-    said(world.ext_mem_add(HpaListInfo::new(entries, root.hpa())).0)
+fn take(world: &World, memory: Recorded<'_, Blocks>) -> Answer {
+    match memory.list(world.root()) {
+        Ok(listed) => said(world.ext_mem_add(listed.list_info()).0),
+        Err(answer) => answer,
+    }
 }
 
 fn give(world: &World, memory: Blocks) -> Result<Held<Blocks, World>, HandOverError<Blocks>> {
@@ -309,7 +308,7 @@ fn fed_and_stopped_anywhere() {
                     fault(&world, LEAF, fails_at, Status::OPERAND_BUSY, false);
                 }
                 let memory = world.blocks(sizes, folios);
-                let fed = hand_over_for_good(&world, &(), memory, |w| world.ext_mem_add(w));
+                let fed = hand_over_for_good(&world, &(), memory, |w| world.ext_mem_add(w.word()));
                 let fed = fed.ok().expect("entered");
                 let calls = match interrupted_every {
                     0 => 1,
@@ -360,7 +359,8 @@ fn words_that_cannot_be() {
     for (lie, stopped) in lies {
         // Nothing was taken, whatever the word says.
         let world = world();
-        let fed = hand_over_for_good(&world, &(), world.blocks(&[2, 1], 0), |word| {
+        let fed = hand_over_for_good(&world, &(), world.blocks(&[2, 1], 0), |window| {
+            let word = window.word();
             (Status::INTERRUPTED_RESUMABLE, lie(word))
         });
         let fed = fed.ok().expect("entered");
@@ -369,7 +369,8 @@ fn words_that_cannot_be() {
 
         // Everything was taken, whatever the word says.
         let world = self::world();
-        let fed = hand_over_for_good(&world, &(), world.blocks(&[2, 1], 0), |word| {
+        let fed = hand_over_for_good(&world, &(), world.blocks(&[2, 1], 0), |window| {
+            let word = window.word();
             assert_eq!(world.ext_mem_add(word).0, Status::SUCCESS);
             (Status::INTERRUPTED_RESUMABLE, lie(word))
         });

@@ -82,16 +82,6 @@ impl RootPage for Root {
     }
 }
 
-impl Published {
-    /// What the TDX Module writes there.
-    pub(crate) fn write(&self, index: usize, word: u64) {
-        let hpa = self.hpa;
-        assert!(self
-            .world
-            .model(|model| model.machine_mut().write(hpa, index, word)));
-    }
-}
-
 impl PublishedRoot for Published {
     fn hpa(&self) -> Hpa {
         self.hpa
@@ -121,7 +111,7 @@ impl Platform for World {
     type Root<'a> = Root;
 
     /// Never a lie: the one answer that has to be trusted. But it may fail for no reason.
-    fn prove(&self, page: Hpa) -> Status {
+    unsafe fn prove(&self, page: Hpa) -> Status {
         let world = self.0.borrow();
         let known = world.pages[page.pfn() as usize];
         assert!(
@@ -153,7 +143,7 @@ impl Platform for World {
     }
 
     /// May fail for no reason, and may lie.
-    fn reclaim(&self, page: Hpa) -> Status {
+    unsafe fn reclaim(&self, page: Hpa) -> Status {
         let mut world = self.0.borrow_mut();
         world.reclaims.push(page);
         let said = match (world.doubts(page), world.is_owned(page)) {
@@ -170,7 +160,7 @@ impl Platform for World {
         }
     }
 
-    fn flush(&self, block: Block) {
+    unsafe fn flush(&self, block: Block) {
         let mut world = self.0.borrow_mut();
         for page in block.hpas() {
             let known = &mut world.pages[page.pfn() as usize];

@@ -359,9 +359,15 @@ fn fed_and_stopped_in_any_way() {
         }
         let mut now = Reckoning::default();
         let mut stops = stops.iter();
-        let fed = hand_over_for_good(&world, &(), memory, |word| {
+        let fed = hand_over_for_good(&world, &(), memory, |window| {
             let stop = stops.next().unwrap_or(&Stop::Plain);
-            ext_mem_add(&world, &pages, |_, left| stop.said(left), &mut now, word)
+            ext_mem_add(
+                &world,
+                &pages,
+                |_, left| stop.said(left),
+                &mut now,
+                window.word(),
+            )
         });
         let fed = fed.ok().expect("the ledger is open");
         judge(&shape, &pages, &now, &world, fed);

@@ -20,8 +20,8 @@ use crate::answers::{
 };
 use crate::blocks::Blocks;
 use crate::custody::{
+    listed::Recorded,
     memory::{
-        Memory,
         Platform,
         PublishedRoot,
         RootPage, //
@@ -30,6 +30,7 @@ use crate::custody::{
 };
 use crate::model::{
     iommus::FIRST_ID,
+    machine::Machine,
     page::{
         PageState,
         PageType, //
@@ -109,25 +110,20 @@ impl Leaves {
     }
 
     /// Hands the pages over in one list.
-    pub(crate) fn take(&self, memory: &Blocks) -> Answer {
+    pub(crate) fn take(&self, recorded: Recorded<'_, Blocks>) -> Answer {
         let world = &self.world;
-        let pages: Vec<Hpa> = memory.hpas().collect();
+        let pages: Vec<Hpa> = recorded.hpas().collect();
         world.assert_flushed(&pages);
         if !world.settle_interrupted() {
             return self.not_called();
         }
-        let mut root = world.root();
-        let entries = root.fill(memory.words().into_iter());
-        assert_eq!(
-            entries.map(|entries| entries.get()),
-            Some(self.shape.words())
-        );
-        let root = root.publish();
+        let listed = recorded.list_tables(world.root()).expect("few pages");
+        let root = listed.root();
         let effect = |set: u32| {
             if set == 0 {
                 return;
             }
-            world.set_up(&root, &pages, self.shape);
+            world.set_up(root, &pages, self.shape);
             for (index, page) in pages.iter().enumerate() {
                 if set >> index & 1 == 0 {
                     world.set_state(*page, PageState::FREE);
@@ -160,25 +156,25 @@ impl Leaves {
                     interrupted = 1;
                     continue;
                 }
-                Said::GivenUp => self.given_up(true, root, pages),
+                Said::GivenUp => self.given_up(true, listed.into_root(), pages),
             };
         }
     }
 
     /// Releases them, and checks the list.
-    pub(crate) fn release(&self, memory: &Blocks) -> Answer {
+    pub(crate) fn release(&self, recorded: Recorded<'_, Blocks>) -> Answer {
         let world = &self.world;
         if !world.settle_interrupted() {
             return self.not_called();
         }
-        let pages: Vec<Hpa> = memory.hpas().collect();
-        let words = memory.words();
-        let mut root = world.root();
-        assert!(root.fill(words.iter().copied()).is_some());
-        let root = root.publish();
+        let pages: Vec<Hpa> = recorded.hpas().collect();
+        let listed = recorded.list_tables(world.root()).expect("few pages");
+        let root = listed.root();
+        let words = world.words(root, self.shape);
         let succeeded = |status| {
-            let same = |(index, word): (usize, &u64)| root.word(index) == Some(*word);
-            let list_ok = words.iter().enumerate().all(same);
+            // Told anew here; custody's own look must come to the same.
+            let list_ok = world.words(root, self.shape) == words;
+            assert_eq!(listed.check_list().is_ok(), list_ok);
             let answer = self.ended(How::Succeeded, status);
             self.end
                 .set(self.end.get().map(|end| End { list_ok, ..end }));
@@ -187,7 +183,7 @@ impl Leaves {
         let all = (1 << pages.len()) - 1;
         let effect = |set: u32| {
             if set == all {
-                let _ = world.tear_down(&root, &pages, self.shape);
+                let _ = world.tear_down(root, &pages, self.shape);
             }
             for (index, page) in pages.iter().enumerate() {
                 if set >> index & 1 != 0 && world.state(*page).is_owned() {
@@ -199,7 +195,7 @@ impl Leaves {
         loop {
             let answers = &self.release[interrupted].0;
             return match answers[world.tape().answer("release", answers.len())] {
-                Said::Plain => match world.tear_down(&root, &pages, self.shape) {
+                Said::Plain => match world.tear_down(root, &pages, self.shape) {
                     Status::SUCCESS => succeeded(Status::SUCCESS),
                     // It is gone already.
                     status => self.ended(How::Failed, status),
@@ -215,7 +211,7 @@ impl Leaves {
                 }
                 Said::Success(status, set, list) => {
                     let states: Vec<_> = pages.iter().map(|page| world.state(*page)).collect();
-                    let _ = world.tear_down(&root, &pages, self.shape);
+                    let _ = world.tear_down(root, &pages, self.shape);
                     for (index, state) in states.into_iter().enumerate() {
                         if set >> index & 1 == 0 && state.is_owned() {
                             world.set_state(pages[index], state.kept());
@@ -223,8 +219,8 @@ impl Leaves {
                     }
                     match list {
                         List::AsItIs => {}
-                        List::Other(index, bits) => root.write(index, words[index] ^ bits),
-                        List::Doubled(index) => root.write(index, words[index - 1]),
+                        List::Other(index, bits) => world.write(root, index, words[index] ^ bits),
+                        List::Doubled(index) => world.write(root, index, words[index - 1]),
                     }
                     succeeded(status)
                 }
@@ -232,7 +228,7 @@ impl Leaves {
                     interrupted = 1;
                     continue;
                 }
-                Said::GivenUp => self.given_up(false, root, pages),
+                Said::GivenUp => self.given_up(false, listed.into_root(), pages),
             };
         }
     }
@@ -289,18 +285,18 @@ pub(crate) fn ended(status: Status) -> Answer {
 
 impl World {
     /// The whole effect of the leaf that takes.
-    fn set_up(&self, root: &Published, pages: &[Hpa], shape: Shape) {
+    fn set_up(&self, root: Hpa, pages: &[Hpa], shape: Shape) {
         // Its pages may have come back one by one, and it itself was never cleared.
         if self.0.borrow().object.is_some() {
             let _ = self.tear_down(root, pages, shape);
         }
         let id = if shape.is_iommu_mt() {
-            let root = IommuMt::new(root.hpa()).raw();
+            let root = IommuMt::new(root).raw();
             let (status, regs) = self.call(Leaf::IOMMU_SETUP, BASE, root);
             assert_eq!(status, Status::SUCCESS, "the list is not well-formed");
             regs.rcx
         } else {
-            for word in (0..shape.words()).filter_map(|index| root.word(index)) {
+            for word in self.words(root, shape) {
                 let count = (word & 0xfff).max(1) as usize;
                 let block = Block::new(Hpa::from_bits(word), count).expect("a block");
                 for page in block.hpas() {
@@ -313,14 +309,20 @@ impl World {
         assert!(pages.iter().all(|page| self.state(*page).is_owned()));
     }
 
+    /// What is in a root page.
+    fn words(&self, root: Hpa, shape: Shape) -> Vec<u64> {
+        let word = |index| self.model(|model| model.machine_mut().read(root, index));
+        (0..shape.words()).filter_map(word).collect()
+    }
+
     /// The whole effect of the leaf that releases, or what it says to an object that is gone.
-    fn tear_down(&self, root: &Published, pages: &[Hpa], shape: Shape) -> Status {
+    fn tear_down(&self, root: Hpa, pages: &[Hpa], shape: Shape) -> Status {
         let Some(id) = self.0.borrow_mut().object.take() else {
             return Status::OPERAND_INVALID.on(Operand::Rcx);
         };
         let states: Vec<_> = pages.iter().map(|page| self.state(*page)).collect();
         if shape.is_iommu_mt() {
-            let (status, _) = self.call(Leaf::IOMMU_CLEAR, id, root.hpa().get());
+            let (status, _) = self.call(Leaf::IOMMU_CLEAR, id, root.get());
             assert_eq!(status, Status::SUCCESS);
         }
         // What it has let go of before is none of its business any more.
@@ -338,7 +340,7 @@ impl World {
     /// reclaimed.
     pub(crate) fn tear_down_elsewhere(&self, pages: &[Hpa], shape: Shape) {
         let states: Vec<_> = pages.iter().map(|page| self.state(*page)).collect();
-        let _ = self.tear_down(&self.root().publish(), pages, shape);
+        let _ = self.tear_down(self.root().publish().hpa(), pages, shape);
         for (page, state) in pages.iter().zip(states) {
             if state.is_owned() {
                 self.set_state(*page, state.kept());
@@ -355,11 +357,11 @@ impl World {
         loop {
             match self.tape().answer("resume", 3) {
                 0 if leaf.takes => {
-                    self.set_up(&leaf.root, &leaf.pages, leaf.shape);
+                    self.set_up(leaf.root.hpa(), &leaf.pages, leaf.shape);
                     leaf.takes = false;
                 }
                 0 => {
-                    let _ = self.tear_down(&leaf.root, &leaf.pages, leaf.shape);
+                    let _ = self.tear_down(leaf.root.hpa(), &leaf.pages, leaf.shape);
                     return true;
                 }
                 // A failure of its own.

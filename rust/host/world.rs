@@ -308,6 +308,11 @@ impl World {
         (status, HpaListInfo::from_raw(regs.rcx))
     }
 
+    /// The TDX Module writes a word into a page.
+    pub(crate) fn write(&self, page: Hpa, index: usize, word: u64) {
+        assert!(self.model(|model| model.machine_mut().write(page, index, word)));
+    }
+
     /// Pages that belong to some memory.
     pub(crate) fn allocated(&self) -> usize {
         let world = self.0.borrow();

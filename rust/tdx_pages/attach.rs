@@ -214,7 +214,11 @@ impl Attached {
         let begin = Instant::<Monotonic>::now();
         let keyid = global_keyid(options.global_keyid)?;
         let wanted = wants_iommus(options.iommu);
-        let metadata = Metadata::read(options.pool, wanted)?;
+        let kernel = Kernel::new(keyid, options.patience).inspect_err(|_| {
+            pr_err!("no memory to begin with\n");
+        })?;
+        let close = Close(kernel.clone());
+        let metadata = Metadata::read(kernel.seam(), options.pool, wanted)?;
 
         let acpi = match options.dmar {
             DmarSource::Acpi if wanted => AcpiDmar::get(),
@@ -242,10 +246,9 @@ impl Attached {
             Choice::Off => false,
             Choice::Auto => metadata.features0.has(Features0::CLFLUSH_BEFORE_ALLOC),
         };
-        let kernel = Kernel::new(keyid, clflush, options.patience).inspect_err(|_| {
-            pr_err!("no memory to begin with\n");
-        })?;
-        let close = Close(kernel.clone());
+        if clflush {
+            kernel.flush_before_hand_over();
+        }
         let mut iommus = dmar
             .map(|dmar| Iommus::new(&kernel, dmar))
             .transpose()

@@ -41,6 +41,10 @@ use core::ffi::c_void;
 use kernel::{
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         SetOnce, //
     },
@@ -59,7 +63,7 @@ pub(crate) struct Host {
     #[pin]
     ledger: Ledger,
     users: Users,
-    clflush: bool,
+    clflush: Atomic<bool>,
 }
 
 /// The users that are part of this kernel module.
@@ -96,15 +100,15 @@ impl Users {
 pub(crate) struct Kernel(Arc<Host>);
 
 impl Kernel {
-    /// Makes the shared part. `keyid` is the global KeyID; with `clflush` blocks are flushed before
-    /// they are handed over; an interrupted leaf is resumed for `patience`.
-    pub(crate) fn new(keyid: u16, clflush: bool, patience: Delta) -> Result<Self> {
+    /// Makes the shared part. `keyid` is the global KeyID; an interrupted leaf is resumed for
+    /// `patience`.
+    pub(crate) fn new(keyid: u16, patience: Delta) -> Result<Self> {
         let host = Arc::pin_init(
             try_pin_init!(Host {
                 seam <- Seam::new(keyid, patience),
                 ledger <- Ledger::new(),
                 users: Users::new()?,
-                clflush,
+                clflush: Atomic::new(false),
                 worker: SetOnce::new(),
             }),
             GFP_KERNEL,
@@ -122,6 +126,11 @@ impl Kernel {
     /// The shared part as the C members know it.
     pub(crate) fn context(&self) -> *const c_void {
         Arc::as_ptr(&self.0).cast()
+    }
+
+    /// From now on blocks are flushed before they are handed over.
+    pub(crate) fn flush_before_hand_over(&self) {
+        self.0.clflush.store(true, Relaxed);
     }
 
     /// What is shared.
@@ -198,16 +207,18 @@ impl Platform for Kernel {
     type Entry = Arc<Record>;
     type Root<'a> = Root<'a>;
 
-    fn prove(&self, page: Hpa) -> Status {
-        self.0.seam.phymem_page_wbinvd(page)
+    unsafe fn prove(&self, page: Hpa) -> Status {
+        // SAFETY: As this function's requirement: what is lent is on record.
+        unsafe { self.0.seam.phymem_page_wbinvd(page) }
     }
 
-    fn reclaim(&self, page: Hpa) -> Status {
-        self.0.seam.phymem_page_reclaim(page)
+    unsafe fn reclaim(&self, page: Hpa) -> Status {
+        // SAFETY: As above.
+        unsafe { self.0.seam.phymem_page_reclaim(page) }
     }
 
-    fn flush(&self, block: Block) {
-        if self.0.clflush {
+    unsafe fn flush(&self, block: Block) {
+        if self.0.clflush.load(Relaxed) {
             // CAST: At most 512 pages.
             let bytes = block.pages() as u64 * PAGE_SIZE;
             // SAFETY: Custody names memory of the page allocator, which is mapped.

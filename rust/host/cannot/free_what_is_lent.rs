@@ -20,18 +20,18 @@ use custody::{
 fn by_block<P: Platform>(lent: Lent<P>) {
     #[cfg(wrong)]
     unsafe {
-        lent.memory().free_block(0) //~ E0596
+        lent.memory().free_block(0) //~ E0624
     };
 }
 
 fn split<P: Platform>(lent: Lent<P>) {
     #[cfg(wrong)]
     unsafe {
-        lent.memory().split_block(0) //~ E0596
+        lent.memory().split_block(0) //~ E0624
     };
 }
 
 fn moved_out<P: Platform>(lent: Lent<P>) {
     #[cfg(wrong)]
-    let memory = *lent.memory(); //~ E0507
+    let memory = *lent.memory(); //~ E0624
 }

@@ -80,7 +80,9 @@ fn lent_before<M: Memory, P: Platform<Memory = M>>(
 }
 
 fn pool<P: Platform>(memory: P::Memory, platform: &P, user: &P::User) {
-    let fed = hand_over_for_good(platform, user, memory, |word| (abi::Status::SUCCESS, word));
+    let fed = hand_over_for_good(platform, user, memory, |window| {
+        (abi::Status::SUCCESS, window.word())
+    });
     #[cfg(wrong)]
     drop(memory); //~ E0382
 }

@@ -73,6 +73,13 @@ impl Answer {
         }
     }
 
+    /// Memory that no root page can list, so that no leaf was called.
+    pub(super) const CANNOT_LIST: Self = Self {
+        status: Status::OPERAND_INVALID,
+        end: End::NotCalled,
+        list_ok: true,
+    };
+
     /// The same, and whether the list that the leaf gave back is as it must be. It counts after
     /// success only.
     pub(crate) const fn with_list(self, list_ok: bool) -> Self {
@@ -95,7 +102,7 @@ impl Answer {
     }
 
     /// The pages were never named to the TDX Module.
-    pub(super) const fn is_untouched(&self) -> bool {
+    pub(crate) const fn is_untouched(&self) -> bool {
         match self.end {
             End::NotCalled => true,
             End::Final => self.status.is_not_executed(),

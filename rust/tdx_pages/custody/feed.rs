@@ -25,6 +25,7 @@ use crate::abi::{
     Status,
     ROOT_ENTRIES, //
 };
+use core::marker::PhantomData;
 
 /// Why feeding stopped before the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,21 @@ pub(crate) struct Fed {
     pub(crate) unproved: Option<Unproved>,
 }
 
+/// Up to 512 pages on record, listed in a root page, for one call.
+///
+/// Custody makes one: whoever makes the call can only name pages whose fate is on record.
+pub(crate) struct Window<'a> {
+    word: HpaListInfo,
+    _root: PhantomData<&'a ()>,
+}
+
+impl Window<'_> {
+    /// The operand.
+    pub(crate) fn word(&self) -> HpaListInfo {
+        self.word
+    }
+}
+
 /// How far feeding came, in pages from the first.
 struct Progress {
     taken: usize,
@@ -61,20 +77,18 @@ struct Progress {
 
 /// Hands all pages of `memory` over, to be held for good.
 ///
-/// `call` makes one SEAMCALL with the list word and gives back the status and the word that
+/// `call` makes one SEAMCALL with the window's word and gives back the status and the word that
 /// came. INTERRUPTED_RESUMABLE promises progress, so a word that has not moved on ends it: no bound
 /// on time is needed. [`Err`] if no SEAMCALL was made; the memory is back with it. Sleeps.
 pub(crate) fn hand_over_for_good<P: Platform>(
     platform: &P,
     user: &P::User,
     memory: P::Memory,
-    call: impl FnMut(HpaListInfo) -> (Status, HpaListInfo),
+    call: impl FnMut(&Window<'_>) -> (Status, HpaListInfo),
 ) -> Result<Fed, (Refusal, P::Memory)> {
     let (entry, mut lent) = platform.enter(user, memory)?;
     let pages = lent.pages();
-    for block in lent.memory().blocks() {
-        platform.flush(*block);
-    }
+    lent.flush(platform);
     let Progress {
         taken,
         offered,
@@ -103,7 +117,7 @@ pub(crate) fn hand_over_for_good<P: Platform>(
 fn feed<P: Platform>(
     platform: &P,
     memory: &P::Memory,
-    mut call: impl FnMut(HpaListInfo) -> (Status, HpaListInfo),
+    mut call: impl FnMut(&Window<'_>) -> (Status, HpaListInfo),
 ) -> Progress {
     let mut progress = Progress {
         taken: 0,
@@ -122,7 +136,11 @@ fn feed<P: Platform>(
         let mut word = HpaListInfo::new(entries, root.hpa());
         // Each round but the last moves the first entry on: at most 512.
         loop {
-            let (status, back) = call(word);
+            let window = Window {
+                word,
+                _root: PhantomData,
+            };
+            let (status, back) = call(&window);
             if status.is_not_executed() && word.first() == 0 {
                 // This window has reached nobody.
                 progress.stopped = Some(Stopped::Status(status));

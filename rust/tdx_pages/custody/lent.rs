@@ -2,9 +2,13 @@
 
 //! Memory that is not ours, and which of its pages came back.
 
-use super::memory::{
-    Memory,
-    Platform, //
+use super::{
+    listed::Recorded,
+    memory::{
+        Memory,
+        Platform, //
+    },
+    state::Why, //
 };
 use crate::abi::{
     block::{
@@ -107,7 +111,8 @@ fn prove_block<P: Platform>(
         if !range.contains(&index) || bit(bits, index) {
             continue;
         }
-        let status = platform.prove(page);
+        // SAFETY: The callers name a block of theirs, whose page is not back and so not freed.
+        let status = unsafe { platform.prove(page) };
         if status.is_success() {
             set_bit(bits, index);
         } else {
@@ -139,8 +144,13 @@ impl<P: Platform> Lent<P> {
     }
 
     /// The memory, to name its pages.
-    pub(crate) fn memory(&self) -> &P::Memory {
+    pub(super) fn memory(&self) -> &P::Memory {
         &self.memory
+    }
+
+    /// The same for whoever makes a call with them.
+    pub(super) fn recorded(&self) -> Recorded<'_, P::Memory> {
+        Recorded::new(&self.memory)
     }
 
     /// The number of its pages.
@@ -156,6 +166,14 @@ impl<P: Platform> Lent<P> {
     /// Whether page `index` is proved or was never offered.
     pub(crate) fn is_back(&self, index: usize) -> bool {
         bit(self.bits.as_ref(), index)
+    }
+
+    /// Flushes all of it from the caches, if the TDX Module asks for it.
+    pub(super) fn flush(&self, platform: &P) {
+        for block in self.memory.blocks() {
+            // SAFETY: It is a block of this value.
+            unsafe { platform.flush(*block) };
+        }
     }
 
     /// Notes that pages were never named in an operand that reached the TDX Module.
@@ -212,6 +230,28 @@ impl<P: Platform> Lent<P> {
             first = first.or(failed);
         });
         (freed, first)
+    }
+
+    /// One more try for what is in quarantine, as far as the cause allows. `ended` says whether no
+    /// leaf that names the pages can still be resumed. Returns as [`Lent::retry`] does.
+    pub(super) fn attempt(
+        &mut self,
+        platform: &P,
+        why: Why,
+        ended: impl FnOnce() -> bool,
+    ) -> (usize, Option<Unproved>) {
+        match why {
+            // A leaf that may still be resumed may still take what is free now.
+            Why::Abandoned if !ended() => (0, None),
+            Why::NotProved | Why::WrongList => {
+                // TDX Modules of the TDX-IO preview keep the pages of a cleared IOMMU until they
+                // are asked for one by one. `[1]` M20. Pages whose release did not succeed are not
+                // asked for in this way: they may be in use.
+                let _ = self.reclaim(platform);
+                self.retry(platform)
+            }
+            _ => self.retry(platform),
+        }
     }
 
     /// Goes through the blocks: lets `prove` set bits of the block's pages and frees what is new.
@@ -285,7 +325,8 @@ impl<P: Platform> Lent<P> {
     pub(super) fn reclaim(&self, platform: &P) -> Option<Unproved> {
         let mut first = None;
         for (index, page) in self.hpas() {
-            let status = platform.reclaim(page);
+            // SAFETY: It is a page of this value that is not back, and so not freed.
+            let status = unsafe { platform.reclaim(page) };
             if !status.is_success() {
                 first = first.or(Some(Unproved { index, status }));
             }

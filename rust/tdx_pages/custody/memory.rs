@@ -172,14 +172,27 @@ pub(crate) trait Platform: Clone {
         Self: 'a;
 
     /// The proof: TDH.PHYMEM.PAGE.WBINVD on one page with the global KeyID. After a success the
-    /// page is fit for the host, on CPUs with the partial-write erratum too.
-    fn prove(&self, page: Hpa) -> Status;
+    /// page is fit for the host, on CPUs with the partial-write erratum too, for which it is
+    /// cleared.
+    ///
+    /// # Safety
+    ///
+    /// The page is one of [`Lent`], and nobody else accesses it.
+    unsafe fn prove(&self, page: Hpa) -> Status;
 
     /// TDH.PHYMEM.PAGE.RECLAIM on one page: the way back of what belonged to something torn down.
-    fn reclaim(&self, page: Hpa) -> Status;
+    ///
+    /// # Safety
+    ///
+    /// As for [`Platform::prove`].
+    unsafe fn reclaim(&self, page: Hpa) -> Status;
 
     /// Flushes a block from the caches before it is handed over, if the TDX Module asks for it.
-    fn flush(&self, block: Block);
+    ///
+    /// # Safety
+    ///
+    /// The block is one of [`Lent`].
+    unsafe fn flush(&self, block: Block);
 
     /// Borrows a root page for one call; waits for one rather than fail.
     fn root(&self) -> Self::Root<'_>;

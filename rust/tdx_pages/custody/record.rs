@@ -274,7 +274,7 @@ impl Record {
             State::Quarantined(cause) => cause.why,
             _ => Why::DroppedWhileHeld,
         };
-        let (freed, _) = attempt(platform, &mut lent, why, Delta::ZERO);
+        let (freed, _) = attempt(platform, &mut lent, why);
         let left = lent.owing();
         if freed > 0 && may_tell() {
             pr_info!(
@@ -376,13 +376,13 @@ impl Record {
                 lost: 0,
             };
         }
-        let (mut freed, mut unproved) = attempt(platform, &mut lent, why, Delta::ZERO);
+        let (mut freed, mut unproved) = attempt(platform, &mut lent, why);
         for _ in 0..LAST_TRIES {
             if !unproved.is_some_and(|page| page.status.is_recoverable()) {
                 break;
             }
             fsleep(LAST_PAUSE);
-            let (more, first) = attempt(platform, &mut lent, why, Delta::ZERO);
+            let (more, first) = attempt(platform, &mut lent, why);
             freed += more;
             unproved = first;
         }
@@ -428,24 +428,7 @@ fn may_tell() -> bool {
     unsafe { bindings::tdx_pages_may_tell() }
 }
 
-/// Puts what is not back to the proof again, as far as the cause allows. Returns how many pages were
-/// freed, and the first that failed.
-fn attempt(
-    platform: &Kernel,
-    lent: &mut Lent<Kernel>,
-    why: Why,
-    patience: Delta,
-) -> (usize, Option<Unproved>) {
-    match why {
-        // A leaf that may still be resumed may still take what is free now.
-        Why::Abandoned if !platform.seam().settle(patience) => (0, None),
-        Why::NotProved | Why::WrongList => {
-            // TDX Modules of the TDX-IO preview keep the pages of a cleared IOMMU until they are
-            // asked for one by one. `[1]` M20. Pages whose release did not succeed are not asked
-            // for in this way: they may be in use.
-            let _ = lent.reclaim(platform);
-            lent.retry(platform)
-        }
-        _ => lent.retry(platform),
-    }
+/// One more try, as [`Lent::attempt`] says. A leaf that was given up is tried once.
+fn attempt(platform: &Kernel, lent: &mut Lent<Kernel>, why: Why) -> (usize, Option<Unproved>) {
+    lent.attempt(platform, why, || platform.seam().settle(Delta::ZERO))
 }

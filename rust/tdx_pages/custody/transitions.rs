@@ -19,9 +19,9 @@ pub(crate) use super::{
 
 use super::{
     lent::Lent,
+    listed::Recorded,
     memory::{
         Lend,
-        Memory,
         Platform,
         Refusal, //
     },
@@ -76,24 +76,21 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
 
 /// Hands `object` over by a leaf that takes all of its pages or none.
 ///
-/// `call` makes the SEAMCALLs; it sees the memory to list its pages. Success with a note beside it
+/// `call` lists the pages and makes the SEAMCALLs. Success with a note beside it
 /// is success: the pages are taken. Sleeps.
 pub(crate) fn hand_over<T: Lend<Memory = P::Memory>, P: Platform>(
     platform: &P,
     user: &P::User,
     object: T,
     leaf: Leaf,
-    call: impl FnOnce(&P::Memory) -> Answer,
+    call: impl FnOnce(Recorded<'_, P::Memory>) -> Answer,
 ) -> Result<Held<T, P>, HandOverError<T>> {
     let (entry, mut lent) = platform
         .enter(user, object.into_memory())
         .map_err(|(why, memory)| HandOverError::Refused(T::from_memory(memory), why))?;
     let held = Held::new(platform, entry);
-    let memory = lent.memory();
-    for block in memory.blocks() {
-        platform.flush(*block);
-    }
-    let answer = call(memory);
+    lent.flush(platform);
+    let answer = call(lent.recorded());
     if answer.is_success() {
         held.put(lent, State::Held);
         return Ok(held);
@@ -122,20 +119,66 @@ pub(crate) fn hand_over<T: Lend<Memory = P::Memory>, P: Platform>(
     }
 }
 
+/// Memory that was lent and did not come back.
+#[derive(Debug)]
+pub(crate) enum LendError<T> {
+    /// It was not lent: no SEAMCALL was made.
+    Refused(T, Refusal),
+    /// The leaf was given up while it could still be resumed, and may still use the pages.
+    Settled(Settled),
+}
+
+// For messages and device info, whose users are not there yet.
+#[cfg_attr(all(not(TDX_PAGES_KUNIT), not(test)), expect(dead_code))]
+/// Lends `object` for one leaf that reads or writes its pages and keeps none.
+///
+/// `call` lists the pages and makes the SEAMCALLs. Afterwards the memory is the host's again, with
+/// whatever the leaf answered: shared pages are never converted, so there is nothing to prove.
+/// `[1]` V2 thread of 03/31. But a leaf that is left interrupted may go on with them. Sleeps.
+pub(crate) fn lend<T: Lend<Memory = P::Memory>, P: Platform>(
+    platform: &P,
+    user: &P::User,
+    object: T,
+    leaf: Leaf,
+    call: impl FnOnce(Recorded<'_, P::Memory>) -> Answer,
+) -> Result<(T, Answer), LendError<T>> {
+    let (entry, mut lent) = platform
+        .enter(user, object.into_memory())
+        .map_err(|(why, memory)| LendError::Refused(T::from_memory(memory), why))?;
+    let held = Held::<T, P>::new(platform, entry);
+    let answer = call(lent.recorded());
+    let cause = Cause {
+        why: Why::Abandoned,
+        leaf,
+        status: answer.status,
+        unproved: None,
+    };
+    if !answer.is_given_up() {
+        lent.never_offered(0..lent.pages());
+    }
+    match lent.into_memory() {
+        Ok(memory) => {
+            held.strike();
+            Ok((T::from_memory(memory), answer))
+        }
+        Err(lent) => Err(LendError::Settled(held.settle(lent, cause))),
+    }
+}
+
 impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
     /// Takes the pages back by the user's own leaf, and proves them.
     ///
-    /// `call` makes the SEAMCALLs and checks the list that comes back, where the leaf has one.
-    /// Sleeps.
+    /// `call` lists the pages, makes the SEAMCALLs and checks the list that comes back, where the
+    /// leaf has one. Sleeps.
     pub(crate) fn release(
         self,
         leaf: Leaf,
-        call: impl FnOnce(&P::Memory) -> Answer,
+        call: impl FnOnce(Recorded<'_, P::Memory>) -> Answer,
     ) -> Result<T, ReleaseError<T, P>> {
         let Some(lent) = self.take() else {
             return Err(self.busy());
         };
-        let answer = call(lent.memory());
+        let answer = call(lent.recorded());
         if answer.is_given_up() {
             // It cannot be called again before it has ended, and then it must not be.
             let cause = Cause {

@@ -99,12 +99,7 @@ impl Drop for Mapping<'_> {
 #[kunit_tests(tdx_pages_mapping)]
 mod tests {
     use super::*;
-    use crate::abi::list::HpaArray;
-    use crate::custody::array::Listed;
-    use crate::emu::KEYID;
     use crate::mm::blocks::Node;
-    use crate::platform::Kernel;
-    use kernel::time::Delta;
 
     #[test]
     fn pages_are_in_order() -> Result {
@@ -149,23 +144,6 @@ mod tests {
         expect_eq!(mapping.write(4095, &[1, 2]), Err(ERANGE));
         expect_eq!(mapping.write(usize::MAX, &[1, 2]), Err(ERANGE));
         expect_eq!(mapping.read(4096, &mut []), Ok(()));
-        Ok(())
-    }
-
-    #[test]
-    fn listed_for_a_call() -> Result {
-        let kernel = Kernel::new(KEYID, false, Delta::from_secs(1))?;
-        for pages in [1, 2, 511, 512] {
-            let blocks = Blocks::new(pages, Node::Any)?;
-            let listed = Listed::new(&kernel, &blocks).ok_or(EINVAL)?;
-            let word: HpaArray = listed.operand();
-            expect_eq!(word.raw() >> 55, u64::try_from(pages)? - 1);
-            expect_eq!(listed.aux() == 0, pages == 1);
-            // The root page still holds the list, as when a TDX Module does not write to it.
-            expect_eq!(listed.check(&blocks, word.raw()), Ok(()));
-        }
-        let blocks = Blocks::new(513, Node::Any)?;
-        expect!(Listed::new(&kernel, &blocks).is_none());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 //! Everything is read and checked before anything is handed over: a wrong number then costs
 //! nothing.
 
-use super::sys_rd;
+use super::Seam;
 use crate::abi::{
     field::{
         Features0,
@@ -38,10 +38,10 @@ pub(crate) struct Ext {
 
 /// Reads one field in the first of several encodings that the TDX Module knows. `cure` is the
 /// parameter to do without it.
-fn read(encodings: &[Field], cure: &str) -> Result<u64> {
+fn read(seam: &Seam, encodings: &[Field], cure: &str) -> Result<u64> {
     let mut failed = None;
     for field in encodings {
-        match sys_rd(*field) {
+        match seam.sys_rd(*field) {
             Ok(value) if value <= field.max() => return Ok(value),
             Ok(value) => {
                 pr_err!(
@@ -76,8 +76,8 @@ fn read(encodings: &[Field], cure: &str) -> Result<u64> {
 }
 
 /// Reads the features: the first SEAMCALL, which finds out whether there is a TDX Module.
-fn features() -> Result<Features0> {
-    let status = match sys_rd(Field::FEATURES0) {
+fn features(seam: &Seam) -> Result<Features0> {
+    let status = match seam.sys_rd(Field::FEATURES0) {
         Ok(value) => return Ok(Features0::from_raw(value)),
         Err(status) => status,
     };
@@ -105,8 +105,8 @@ impl Metadata {
     ///
     /// `ENODEV` without a TDX Module, `EOPNOTSUPP` without TDX Connect, `EIO` for a field that is
     /// missing or absurd.
-    pub(crate) fn read(pool: bool, iommus: bool) -> Result<Self> {
-        let features0 = features()?;
+    pub(crate) fn read(seam: &Seam, pool: bool, iommus: bool) -> Result<Self> {
+        let features0 = features(seam)?;
         if !features0.has(Features0::TDX_CONNECT) {
             pr_err!(
                 "the TDX Module has no TDX Connect (TDX_FEATURES0 {:#x}, bit 6 is clear): a newer one, or a kernel that opts in to it, is needed\n",
@@ -115,12 +115,12 @@ impl Metadata {
             return Err(EOPNOTSUPP);
         }
         let ext = if pool && features0.has(Features0::EXT) {
-            Some(Ext::read()?)
+            Some(Ext::read(seam)?)
         } else {
             None
         };
         let iommu_mt_pages = if iommus {
-            Some(iommu_mt_pages()?)
+            Some(iommu_mt_pages(seam)?)
         } else {
             None
         };
@@ -133,8 +133,8 @@ impl Metadata {
 }
 
 /// Reads IOMMU_MT_PAGE_COUNT.
-fn iommu_mt_pages() -> Result<usize> {
-    let pages = usize::try_from(read(&[Field::IOMMU_MT_PAGE_COUNT], "iommu=0")?)?;
+fn iommu_mt_pages(seam: &Seam) -> Result<usize> {
+    let pages = usize::try_from(read(seam, &[Field::IOMMU_MT_PAGE_COUNT], "iommu=0")?)?;
     if pages == 0 || pages > IommuMt::MAX_PAGE_COUNT {
         pr_err!(
             "the TDX Module wants {} pages for {}: 1 to {} are possible; load with iommu=0 to do without\n",
@@ -148,15 +148,15 @@ fn iommu_mt_pages() -> Result<usize> {
 }
 
 impl Ext {
-    fn read() -> Result<Self> {
+    fn read(seam: &Seam) -> Result<Self> {
         // The newer encoding first: it holds what the older one cannot.
         let pool = [
             Field::POOL_REQUIRED_PAGES_U32,
             Field::POOL_REQUIRED_PAGES_U16,
         ];
-        let pool = read(&pool, "pool=0")?;
+        let pool = read(seam, &pool, "pool=0")?;
         let required = [Field::EXT_REQUIRED_U8, Field::EXT_REQUIRED_U16];
-        let required = read(&required, "pool=0")?;
+        let required = read(seam, &required, "pool=0")?;
         Ok(Self {
             required: required != 0,
             pool_pages: usize::try_from(pool)?,

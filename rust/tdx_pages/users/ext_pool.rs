@@ -126,8 +126,8 @@ fn add(kernel: &Kernel, pages: usize) -> Result<Fed> {
         );
     })?;
     let owner = Owner::new(&kernel.users().ext_pool);
-    let seam = kernel.seam();
-    hand_over_for_good(kernel, &owner, memory, |word| seam.ext_mem_add(word)).map_err(
+    let leaf = kernel.seam().ext_mem_add();
+    hand_over_for_good(kernel, &owner, memory, |window| leaf.call(window)).map_err(
         |(why, _memory)| {
             pr_err!("ext_pool: no record could be made, nothing was handed over\n");
             match why {

@@ -19,13 +19,10 @@ use crate::custody::{
     memory::{
         Lend,
         Memory,
-        Platform,
-        PublishedRoot,
-        RootPage, //
+        Platform, //
     },
     transitions::{
         hand_over,
-        Answer,
         HandOverError,
         Held,
         ReleaseError, //
@@ -41,12 +38,6 @@ use kernel::{
     prelude::*, //
 };
 
-/// The list has more words than a root page: IOMMU_MT_PAGE_COUNT was checked, so this is for the
-/// compiler.
-//
-// SAFETY: It stands for a call that was not made.
-const TOO_MANY: Answer = unsafe { Answer::not_called(Status::OPERAND_INVALID) };
-
 /// The memory of one IOMMU_MT: two queues, which are folios, and single pages.
 pub(crate) struct Tables(Blocks);
 
@@ -56,18 +47,6 @@ impl Tables {
     pub(crate) fn new(pages: usize, node: Node) -> Result<Self> {
         let queues = [IommuMt::QUEUE_PAGES; IommuMt::QUEUES];
         Ok(Self(Blocks::with_folios(&queues, pages, node)?))
-    }
-
-    /// The words of the root page: each queue as a block, each other page by itself.
-    fn words(memory: &Blocks) -> impl Iterator<Item = u64> + '_ {
-        let (queues, rest) = memory
-            .blocks()
-            .split_at_checked(IommuMt::QUEUES)
-            .unwrap_or((memory.blocks(), &[]));
-        let queues = queues.iter().map(|block| block.raw());
-        let rest = rest.iter().flat_map(|block| block.hpas());
-        // The prelude has a `chain` of pin-init as well.
-        Iterator::chain(queues, rest.map(|hpa| hpa.get()))
     }
 }
 
@@ -185,15 +164,20 @@ fn set_up_one(kernel: &Kernel, unit: Unit, node: Node, pages: usize) -> SetUp {
     let got = tables.0.node();
     let owner = Owner::of(&kernel.users().iommu, reg_base);
     let mut id = 0;
-    let held = hand_over(kernel, &owner, tables, Leaf::IOMMU_SETUP, |memory| {
-        let mut root = kernel.root();
-        if root.fill(Tables::words(memory)).is_none() {
-            return TOO_MANY;
-        }
-        let (answer, answered) = kernel.seam().iommu_setup(reg_base, root.publish());
-        id = answered;
-        answer
-    });
+    let held = hand_over(
+        kernel,
+        &owner,
+        tables,
+        Leaf::IOMMU_SETUP,
+        |recorded| match recorded.list_tables(kernel.root()) {
+            Ok(tables) => {
+                let (answer, answered) = kernel.seam().iommu_setup(reg_base, tables);
+                id = answered;
+                answer
+            }
+            Err(answer) => answer,
+        },
+    );
     match held {
         Ok(held) => {
             pr_info!(
@@ -249,17 +233,12 @@ impl Iommu {
             return;
         };
         let id = self.id;
-        let released = tables.release(Leaf::IOMMU_CLEAR, |memory| {
-            let mut root = kernel.root();
+        let released = tables.release(Leaf::IOMMU_CLEAR, |recorded| {
             // A copy of the list, so that a TDX Module which only checks the operand passes too.
-            if root.fill(Tables::words(memory)).is_none() {
-                return TOO_MANY;
+            match recorded.list_tables(kernel.root()) {
+                Ok(tables) => kernel.seam().iommu_clear(id, tables),
+                Err(answer) => answer,
             }
-            kernel.seam().iommu_clear(id, root.publish(), |root| {
-                Tables::words(memory)
-                    .enumerate()
-                    .all(|(index, word)| root.word(index) == Some(word))
-            })
         });
         match released {
             Ok(tables) => pr_info!(

@@ -3,6 +3,7 @@
 //! The transitions on real memory, through the real SEAMCALL path.
 
 mod hand_over;
+mod lend;
 mod quarantine;
 mod release;
 
@@ -20,18 +21,19 @@ use crate::custody::{
         Stopped, //
     },
     lent::Lent,
+    listed::Recorded,
     memory::{
         Memory,
         Platform,
-        PublishedRoot,
-        Refusal,
-        RootPage, //
+        Refusal, //
     },
     transitions::{
         hand_over,
+        lend,
         Answer,
         HandOverError,
         Held,
+        LendError,
         ReleaseError,
         Why, //
     }, //
@@ -68,7 +70,7 @@ const LEAF: Leaf = Leaf::EXT_MEM_ADD;
 const BROKEN: Status = Status::CONNECT_INVALID_STATE;
 
 fn kernel() -> Result<Kernel> {
-    Kernel::new(KEYID, false, Delta::from_secs(1))
+    Kernel::new(KEYID, Delta::from_secs(1))
 }
 
 fn owner(kernel: &Kernel) -> Owner {
@@ -87,18 +89,11 @@ fn said(status: Status) -> Answer {
 }
 
 /// Gives pages to the software TDX Module, by one list.
-fn take(kernel: &Kernel, memory: &Blocks) -> Answer {
-    let mut root = kernel.root();
-    let Some(entries) = root.fill(memory.hpas().map(|hpa| hpa.get())) else {
-        return said(Status::OPERAND_INVALID);
-    };
-    let root = root.publish();
-    said(
-        kernel
-            .seam()
-            .ext_mem_add(HpaListInfo::new(entries, root.hpa()))
-            .0,
-    )
+fn take(kernel: &Kernel, memory: Recorded<'_, Blocks>) -> Answer {
+    match memory.list(kernel.root()) {
+        Ok(listed) => said(kernel.seam().ext_mem_add_once(&listed)),
+        Err(answer) => answer,
+    }
 }
 
 fn held(kernel: &Kernel, pages: usize) -> Result<Held<Blocks, Kernel>> {
@@ -124,5 +119,8 @@ fn fed(
     mut answer: impl FnMut(HpaListInfo) -> (Status, HpaListInfo),
 ) -> Result<crate::custody::feed::Fed> {
     let memory = Blocks::new(pages, Node::Any)?;
-    hand_over_for_good(kernel, &owner(kernel), memory, |word| answer(word)).map_err(|_| EIO)
+    hand_over_for_good(kernel, &owner(kernel), memory, |window| {
+        answer(window.word())
+    })
+    .map_err(|_| EIO)
 }
