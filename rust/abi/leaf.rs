@@ -45,6 +45,24 @@ leaves! {
     IOMMU_SETUP = 128, "TDH.IOMMU.SETUP";
     /// Take an IOMMU out of TDX mode. `[1]`
     IOMMU_CLEAR = 129, "TDH.IOMMU.CLEAR";
+    /// Make a session with a device. `[2]`
+    SPDM_CREATE = 130, "TDH.SPDM.CREATE";
+    /// End a session. `[2]`
+    SPDM_DELETE = 131, "TDH.SPDM.DELETE";
+    /// Make an IDE stream of a session. `[2]`
+    IDE_STREAM_CREATE = 132, "TDH.IDE.STREAM.CREATE";
+    /// Stop an IDE stream, so that it may be deleted. `[2]`
+    IDE_STREAM_BLOCK = 133, "TDH.IDE.STREAM.BLOCK";
+    /// End an IDE stream. `[2]`
+    IDE_STREAM_DELETE = 134, "TDH.IDE.STREAM.DELETE";
+    /// Set up, refresh or stop the keys of an IDE stream. `[2]`
+    IDE_STREAM_KM = 135, "TDH.IDE.STREAM.KM";
+    /// Connect a session to its device. `[1]`
+    SPDM_CONNECT = 142, "TDH.SPDM.CONNECT";
+    /// Disconnect it. `[1]`
+    SPDM_DISCONNECT = 143, "TDH.SPDM.DISCONNECT";
+    /// Look after a connected session. `[1]`
+    SPDM_MNG = 144, "TDH.SPDM.MNG";
 }
 
 impl Leaf {

@@ -69,6 +69,31 @@ impl HpaArray {
         Self(root.get() | entries.last_bits())
     }
 
+    /// A word as it stands in a register. Nothing is checked.
+    #[inline]
+    pub(crate) const fn from_raw(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// The number of entries, 1 to 512.
+    #[inline]
+    pub(crate) const fn entries(self) -> usize {
+        // CAST: Nine bits.
+        (self.0 >> COUNT_SHIFT) as usize + 1
+    }
+
+    /// The only page, or the root page where there are more entries.
+    #[inline]
+    pub(crate) const fn page(self) -> Hpa {
+        Hpa::from_bits(self.0)
+    }
+
+    /// Whether a bit is set that the format reserves: 54:52 and 11:0.
+    #[inline]
+    pub(crate) const fn has_reserved_bits(self) -> bool {
+        self.0 & (0x7 << 52 | 0xfff) != 0
+    }
+
     /// The operand of a DELETE: where the list of released pages may be written. 0 for one page, else
     /// the HPA of `root` without a size. `[1]` V2 thread, 2026-04
     #[inline]
@@ -246,11 +271,11 @@ mod tests {
             (511, 0xff00_0000_abcd_e000),
             (512, 0xff80_0000_abcd_e000),
         ] {
-            assert_eq!(
-                HpaArray::new(entries(n), PAGE, ROOT).raw(),
-                want,
-                "{n} entries"
-            );
+            let array = HpaArray::new(entries(n), PAGE, ROOT);
+            assert_eq!(array.raw(), want, "{n} entries");
+            assert_eq!(array.entries(), n);
+            assert_eq!(array.page(), if n == 1 { PAGE } else { ROOT });
+            assert!(!array.has_reserved_bits());
         }
     }
 
@@ -302,6 +327,9 @@ mod tests {
         assert!(!word.has_reserved_bits());
         for bit in [0, 1, 2, 52, 53, 54] {
             assert!(HpaListInfo::from_raw(word.raw() | 1 << bit).has_reserved_bits());
+        }
+        for bit in [0, 3, 11, 52, 53, 54] {
+            assert!(HpaArray::from_raw(word.raw() | 1 << bit).has_reserved_bits());
         }
     }
 

@@ -12,11 +12,17 @@
 #![allow(dead_code, unused_imports)]
 
 pub(crate) mod block;
+pub(crate) mod doe;
 pub(crate) mod emu;
+pub(crate) mod emu_device;
 pub(crate) mod field;
+pub(crate) mod function;
 pub(crate) mod hpa;
+pub(crate) mod ide;
+pub(crate) mod ide_range;
 pub(crate) mod leaf;
 pub(crate) mod list;
+pub(crate) mod spdm;
 pub(crate) mod status;
 
 pub(crate) use self::block::Block;

@@ -38,6 +38,8 @@ macro_rules! statuses {
                     _ => {}
                 }
                 match self.0 & Self::NAME_MASK {
+                    // M15 has the fatal bit in it, K73 has not.
+                    0x6000_0002_0000_0000 => Some("TDX_NON_RECOVERABLE_TD"),
                     $($value => Some(concat!("TDX_", stringify!($ident))),)+
                     _ => None,
                 }
@@ -48,6 +50,8 @@ macro_rules! statuses {
 
 statuses! {
     SUCCESS = 0;
+    NON_RECOVERABLE_VCPU = 0x4000_0001_0000_0000;
+    NON_RECOVERABLE_TD = 0x4000_0002_0000_0000;
     INTERRUPTED_RESUMABLE = 0x8000_0003_0000_0000;
     INTERRUPTED_RESTARTABLE = 0x8000_0004_0000_0000;
     INVALID_RESUMPTION = 0xc000_0006_0000_0000;
@@ -273,8 +277,15 @@ operands! {
     R14 = 14, "R14";
     R15 = 15, "R15";
     Page = 95, "PAGE";
+    TdmrInfoPa = 96, "TDMR_INFO_PA";
+    GpaListEntry = 97, "GPA_LIST_ENTRY";
     Tdr = 128, "TDR";
+    RegPage = 132, "REG_PAGE";
     Sys = 184, "SYS";
+    Tdmr = 185, "TDMR";
+    PasidMt = 256, "PASIDMT";
+    MmioMt = 257, "MMIOMT";
+    SpdmMt = 258, "SPDMMT";
     Dmar = 320, "DMAR";
 }
 
@@ -323,6 +334,27 @@ mod tests {
             ),
         ] {
             assert_eq!(status.to_string(), want);
+        }
+    }
+
+    #[test]
+    fn every_name_is_one_of_a_kind() {
+        for (n, status) in Status::ALL.iter().enumerate() {
+            let name = status.name().unwrap();
+            assert!(name.starts_with("TDX_"));
+            let again = Status::ALL[n + 1..].iter().find(|s| s.name() == Some(name));
+            assert_eq!(again, None, "{name}");
+        }
+        for (value, name) in [
+            (0xc000_0f57_0000_0000, "TDX_SPDM_REQUEST"),
+            (
+                0xc000_0f45_0000_0000,
+                "TDX_SPDM_SESSION_KEY_REQUIRE_REFRESH",
+            ),
+            (0xc000_0f4e_0000_0000, "TDX_SDPM_INVALID_MESSAGE"),
+            (0x6000_0002_0000_0000, "TDX_NON_RECOVERABLE_TD"),
+        ] {
+            assert_eq!(Status::from_raw(value).name(), Some(name));
         }
     }
 

