@@ -28,9 +28,12 @@ pub(crate) enum Control {
     Reset = 1,
     /// Set a metadata field. In: RCX id, RDX value, R8 = 1 makes the field missing instead.
     SetField = 2,
-    /// Let calls of a leaf fail. In: RCX leaf number, RDX from the n-th call on, counted from now
-    /// (1 is the next), R8 status, R9 = 0 before any effect or 1 after the whole effect, R10 how
-    /// many calls. A second one for the same leaf takes the place of the first.
+    /// Let calls of a leaf fail. In: RCX leaf number, RDX from the n-th call on (1 is the next), R8
+    /// status, R9 = 0 before any effect or 1 after the whole effect, R10 how many calls.
+    ///
+    /// A second one for the same leaf waits for the end of the first, and its calls are counted from
+    /// there; up to four, else OPERAND_INVALID on RCX. R10 = 0 takes all of the leaf away, whatever
+    /// the other operands are.
     Fail = 3,
     /// Interrupt. In: RCX leaf number, RDX = k. TDH.EXT.MEM.ADD stops after every k entries; a
     /// leaf that is resumed with its original operands answers INTERRUPTED_RESUMABLE k times

@@ -5,6 +5,9 @@
 //! A suite asks for it first and skips when nobody answers, so a test build never drives real
 //! hardware.
 
+// The suites do not use all of it.
+#![allow(dead_code)]
+
 use crate::abi::{
     emu::{
         Control,
@@ -142,8 +145,22 @@ impl Emu {
         call(Control::SetField, regs(field.raw(), 0, 1, 0, 0)).map(drop)
     }
 
-    /// Lets calls of a leaf fail from the `nth` on, 1 being the next, `times` times.
+    /// Lets calls of a leaf fail from the `nth` on, 1 being the next, `times` times. What was set
+    /// before for this leaf is forgotten.
     pub(crate) fn fail(
+        &self,
+        leaf: Leaf,
+        nth: u64,
+        times: u64,
+        status: Status,
+        when: Fault,
+    ) -> Result {
+        call(Control::Fail, regs(leaf.number(), 1, 0, 0, 0))?;
+        self.then_fail(leaf, nth, times, status, when)
+    }
+
+    /// The same, behind what was set before for this leaf; `nth` is counted from the end of that.
+    pub(crate) fn then_fail(
         &self,
         leaf: Leaf,
         nth: u64,

@@ -11,8 +11,9 @@ use crate::abi::{
 };
 use core::str::SplitAsciiWhitespace;
 
-const COMMANDS: &str = "want one of: reset, fail, interrupt, refuse, field, nofield, keep";
+const COMMANDS: &str = "want one of: reset, fail, nofail, interrupt, refuse, field, nofield, keep";
 const FAIL: &str = "want: fail LEAF NTH TIMES STATUS [after]";
+const NOFAIL: &str = "want: nofail LEAF";
 const INTERRUPT: &str = "want: interrupt LEAF K";
 const REFUSE: &str = "want: refuse HPA, the register base of an IOMMU";
 const FIELD: &str = "want: field ID VALUE";
@@ -31,6 +32,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<Regs>, &'static str> {
     let (parsed, usage) = match name {
         "reset" => (Some(call(Control::Reset)), RESET),
         "fail" => (fail(&mut words), FAIL),
+        "nofail" => (no_fail(&mut words), NOFAIL),
         "interrupt" => (interrupt(&mut words), INTERRUPT),
         "refuse" => (refuse(&mut words), REFUSE),
         "field" => (set_field(&mut words), FIELD),
@@ -66,6 +68,13 @@ fn fail(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
         Some(_) => return None,
     };
     Some(regs)
+}
+
+fn no_fail(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    Some(Regs {
+        rcx: leaf(words.next()?)?,
+        ..call(Control::Fail)
+    })
 }
 
 fn interrupt(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
@@ -171,6 +180,10 @@ mod tests {
         assert_eq!(regs.r8, 0xc000_0300_0000_0001);
         assert_eq!(ok("fail 61 1 1 OPERAND_INVALID").r8, 0xc000_0100_0000_0000);
 
+        let regs = ok("nofail TDH.SPDM.MNG");
+        assert_eq!(Control::from_raw(regs.rax), Some(Control::Fail));
+        assert_eq!((regs.rcx, regs.r10), (144, 0));
+
         let regs = ok("  interrupt TDH.EXT.MEM.ADD 7  # every seventh");
         assert_eq!(Control::from_raw(regs.rax), Some(Control::Interrupt));
         assert_eq!((regs.rcx, regs.rdx), (61, 7));
@@ -220,6 +233,8 @@ mod tests {
             ("fail 61 1 1 TDX_NO_SUCH", FAIL),
             ("fail 61 1 1 0 before", FAIL),
             ("fail 61 1 1 0 after all", FAIL),
+            ("nofail", NOFAIL),
+            ("nofail TDH.NO.SUCH", NOFAIL),
             ("interrupt TDH.EXT.INIT", INTERRUPT),
             ("interrupt TDH.EXT.INIT -1", INTERRUPT),
             ("interrupt TDH.EXT.INIT +1", INTERRUPT),

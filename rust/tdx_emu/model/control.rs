@@ -80,6 +80,10 @@ impl<M: Machine> Model<M> {
 
     fn set_fault(&mut self, regs: &Regs) -> Result<(), Status> {
         let leaf = index(regs.rcx).ok_or(bad(Operand::Rcx))?;
+        if regs.r10 == 0 {
+            self.faults.clear(leaf);
+            return Ok(());
+        }
         let skip = regs.rdx.checked_sub(1).ok_or(bad(Operand::Rdx))?;
         let status = Status::from_raw(regs.r8);
         let after = match regs.r9 {
@@ -98,8 +102,11 @@ impl<M: Machine> Model<M> {
             status,
             after,
         };
-        self.faults.set(leaf, fault);
-        Ok(())
+        if self.faults.push(leaf, fault) {
+            Ok(())
+        } else {
+            Err(bad(Operand::Rcx))
+        }
     }
 
     fn read_page(&mut self, regs: &mut Regs) -> Result<(), Status> {

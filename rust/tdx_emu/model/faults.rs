@@ -11,6 +11,9 @@ use crate::abi::{
 /// Leaves that the model keeps books on: those of [`Leaf::ALL`], by their place there.
 pub(crate) const LEAVES: usize = Leaf::ALL.len();
 
+/// Faults of a leaf that can wait for their turn.
+pub(crate) const QUEUE: usize = 4;
+
 /// IOMMUs that can be refused at a time.
 pub(crate) const REFUSALS: usize = 8;
 
@@ -22,7 +25,7 @@ pub(crate) fn index(number: u64) -> Option<usize> {
 /// Calls of a leaf that are to fail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
-    /// Calls that pass before the first one that fails.
+    /// Calls that pass before the first one that fails, counted from the end of the fault before.
     pub(crate) skip: u64,
     /// Calls that fail then.
     pub(crate) times: u64,
@@ -32,7 +35,10 @@ pub(crate) struct Fault {
     pub(crate) after: bool,
 }
 
-/// Which pages TDH.IOMMU.CLEAR does not let go of, though it succeeds.
+/// The faults of one leaf, the next one first. The places behind the last one are empty.
+type Queue = [Option<Fault>; QUEUE];
+
+/// Which pages a leaf that releases some does not let go of, though it succeeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Keep {
     /// It lets go of all, as it should.
@@ -58,7 +64,7 @@ impl Keep {
 /// Everything that is set to go wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
-    faults: [Option<Fault>; LEAVES],
+    faults: [Queue; LEAVES],
     interrupts: [u64; LEAVES],
     refused: [Option<u64>; REFUSALS],
     pub(crate) keep: Keep,
@@ -67,23 +73,37 @@ pub(crate) struct Faults {
 impl Faults {
     /// Nothing goes wrong.
     pub(crate) const NONE: Self = Self {
-        faults: [None; LEAVES],
+        faults: [[None; QUEUE]; LEAVES],
         interrupts: [0; LEAVES],
         refused: [None; REFUSALS],
         keep: Keep::None,
     };
 
-    /// Sets the fault of a leaf, in the place of the one before.
-    pub(crate) fn set(&mut self, leaf: usize, fault: Fault) {
-        if let Some(slot) = self.faults.get_mut(leaf) {
-            *slot = (fault.times > 0).then_some(fault);
+    /// Adds a fault behind those that a leaf has already; `false` if there is no room.
+    pub(crate) fn push(&mut self, leaf: usize, fault: Fault) -> bool {
+        let Some(queue) = self.faults.get_mut(leaf) else {
+            return false;
+        };
+        match queue.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => {
+                *slot = (fault.times > 0).then_some(fault);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes away all faults of a leaf.
+    pub(crate) fn clear(&mut self, leaf: usize) {
+        if let Some(queue) = self.faults.get_mut(leaf) {
+            *queue = [None; QUEUE];
         }
     }
 
     /// The fault of the call that is being made, which is counted by this.
     pub(crate) fn hit(&mut self, leaf: usize) -> Option<Fault> {
-        let slot = self.faults.get_mut(leaf)?;
-        let fault = slot.as_mut()?;
+        let queue = self.faults.get_mut(leaf)?;
+        let fault = queue.first_mut()?.as_mut()?;
         if fault.skip > 0 {
             fault.skip = fault.skip.saturating_sub(1);
             return None;
@@ -91,7 +111,11 @@ impl Faults {
         let hit = *fault;
         fault.times = fault.times.saturating_sub(1);
         if fault.times == 0 {
-            *slot = None;
+            // The next one moves up; what comes round to the end is the empty place.
+            if let Some(first) = queue.first_mut() {
+                *first = None;
+            }
+            queue.rotate_left(1);
         }
         Some(hit)
     }
@@ -144,21 +168,47 @@ mod tests {
     #[test]
     fn from_the_nth_call_on_so_many_times() {
         let mut faults = Faults::NONE;
-        faults.set(3, FAULT);
+        assert!(faults.push(3, FAULT));
         let hits: Vec<bool> = (0..6).map(|_| faults.hit(3).is_some()).collect();
         assert_eq!(hits, [false, false, true, true, false, false]);
         assert!(faults.hit(2).is_none());
         assert!(faults.hit(LEAVES).is_none());
+        assert!(!faults.push(LEAVES, FAULT));
     }
 
     #[test]
-    fn a_second_one_takes_the_place_of_the_first() {
+    fn one_after_the_other() {
         let mut faults = Faults::NONE;
-        faults.set(0, FAULT);
-        faults.set(0, Fault { skip: 0, ..FAULT });
-        assert!(faults.hit(0).is_some());
-        faults.set(0, Fault { times: 0, ..FAULT });
+        let later = Fault {
+            skip: 1,
+            times: 1,
+            status: Status::SYS_SHUTDOWN,
+            after: true,
+        };
+        let none = Fault { times: 0, ..FAULT };
+        for fault in [FAULT, none, later, FAULT, FAULT] {
+            assert!(faults.push(0, fault));
+        }
+        assert!(!faults.push(0, FAULT), "four are waiting");
+        let hits: Vec<_> = (0..16)
+            .map(|_| faults.hit(0).map(|fault| fault.status))
+            .collect();
+        let (busy, down) = (Some(Status::OPERAND_BUSY), Some(Status::SYS_SHUTDOWN));
+        let want = [
+            None, None, busy, busy, None, down, None, None, busy, busy, None, None, busy, busy,
+            None, None,
+        ];
+        assert_eq!(hits, want);
+        assert!(faults.push(0, FAULT), "there is room again");
+    }
+
+    #[test]
+    fn cleared() {
+        let mut faults = Faults::NONE;
+        assert!(faults.push(0, FAULT) && faults.push(0, FAULT) && faults.push(1, FAULT));
+        faults.clear(0);
         assert!((0..9).all(|_| faults.hit(0).is_none()));
+        assert!((0..9).any(|_| faults.hit(1).is_some()));
     }
 
     #[test]

@@ -115,6 +115,32 @@ fn a_fault_comes_before_any_effect_or_after_the_whole() {
 }
 
 #[test]
+fn faults_of_a_leaf_come_in_turn_until_they_are_cleared() {
+    let mut model = Model::small();
+    let leaf = Leaf::SYS_RD.number();
+    let field = Field::FEATURES0.raw();
+    let read = |model: &mut Model<Sim>| model.call(Leaf::SYS_RD, 0, field).0;
+    let (busy, down) = (Status::OPERAND_BUSY, Status::SYS_SHUTDOWN);
+    let set = |model: &mut Model<Sim>| {
+        for (nth, status, after) in [(1, busy, 1), (1, down, 0), (2, busy, 0), (1, busy, 0)] {
+            let fault = [leaf, nth, status.raw(), after, 1];
+            assert!(ask(model, Control::Fail, fault).is_success());
+        }
+    };
+    set(&mut model);
+    let full = ask(&mut model, Control::Fail, [leaf, 1, 0, 0, 1]);
+    assert_eq!(full, bad(Operand::Rcx));
+    for want in [busy, down, Status::SUCCESS, busy, busy, Status::SUCCESS] {
+        assert_eq!(read(&mut model), want);
+    }
+    set(&mut model);
+    // Nothing else is looked at.
+    let clear = [leaf, 0, u64::MAX, 9, 0];
+    assert!(ask(&mut model, Control::Fail, clear).is_success());
+    assert_eq!(read(&mut model), Status::SUCCESS);
+}
+
+#[test]
 fn a_final_fault_ends_a_resume_and_no_other() {
     let leaf = Leaf::IOMMU_SETUP;
     for (fault, bugs) in [
