@@ -6,6 +6,9 @@
 //! 4 KiB page, that it let go of it, or when the call that would have given it away never reached
 //! the TDX Module. `Documentation/` tells the states; the modules below are the rooms.
 
+// The C API, which uses the rest, comes next.
+#![allow(dead_code)]
+
 // First, because its macros are used by the suites in the others.
 #[cfg(TDX_PAGES_KUNIT)]
 #[macro_use]

@@ -211,7 +211,7 @@ impl Life<'_> {
                     return Ok(None);
                 }
                 3 => {
-                    held.quarantine(Leaf::IOMMU_CLEAR, ended(Status::UD));
+                    held.quarantine(Why::ReleaseFailed, Leaf::IOMMU_CLEAR, Status::UD);
                     let records = world.records();
                     assert!(matches!(records[..], [(Some(State::Quarantined(cause)), _)]
                         if cause.why == Why::ReleaseFailed && cause.status == Status::UD));

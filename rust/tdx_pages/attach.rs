@@ -10,7 +10,11 @@ use crate::bindings;
 use crate::platform::Kernel;
 use crate::seam::{
     self,
-    metadata::Metadata, //
+    metadata::{
+        self,
+        Metadata, //
+    },
+    profile::Profile, //
 };
 use crate::users::{
     dmar::Dmar,
@@ -18,7 +22,7 @@ use crate::users::{
         self,
         Pool, //
     },
-    iommu::Iommus, //
+    iommus::Iommus, //
 };
 use kernel::{
     prelude::*,
@@ -80,6 +84,8 @@ pub(crate) struct Options<'a> {
     pub(crate) clflush: Choice,
     /// The global KeyID where the kernel has none; 0 if none is given.
     pub(crate) global_keyid: u16,
+    /// The generation of the interface; [`None`] to go by the metadata.
+    pub(crate) profile: Option<Profile>,
     /// The DMAR table.
     pub(crate) dmar: DmarSource<'a>,
     /// How long an interrupted leaf is resumed.
@@ -93,6 +99,7 @@ impl Default for Options<'_> {
             iommu: Choice::Auto,
             clflush: Choice::Auto,
             global_keyid: 0,
+            profile: None,
             dmar: DmarSource::Acpi,
             patience: seam::PATIENCE,
         }
@@ -219,6 +226,10 @@ impl Attached {
         })?;
         let close = Close(kernel.clone());
         let metadata = Metadata::read(kernel.seam(), options.pool, wanted)?;
+        let profile = options
+            .profile
+            .unwrap_or_else(|| metadata::profile(kernel.seam()));
+        kernel.seam().choose(profile);
 
         let acpi = match options.dmar {
             DmarSource::Acpi if wanted => AcpiDmar::get(),
@@ -266,10 +277,11 @@ impl Attached {
             iommus.set_up(dmar, pages);
         }
         pr_info!(
-            "ready in {} ms: extensions {}, {} IOMMUs in TDX mode, TDX_FEATURES0 {:#x}, global KeyID {}{}\n",
+            "ready in {} ms: extensions {}, {} IOMMUs in TDX mode, profile {}, TDX_FEATURES0 {:#x}, global KeyID {}{}\n",
             begin.elapsed().as_millis(),
             pool.text(),
             iommus.as_ref().map_or(0, Iommus::len),
+            profile.text(),
             metadata.features0.raw(),
             keyid,
             if clflush {

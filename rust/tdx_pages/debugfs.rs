@@ -94,7 +94,7 @@ unsafe extern "C" fn tdx_pages_show_users(
         "quarantined",
         "lost"
     );
-    for user in host.users().iter() {
+    host.users().for_each(|user| {
         let balance = user.account().balance();
         seq_print!(
             m,
@@ -107,7 +107,7 @@ unsafe extern "C" fn tdx_pages_show_users(
             balance.quarantined,
             balance.lost
         );
-    }
+    });
 }
 
 /// `quarantine`: each object of which pages are in quarantine, with the cause.

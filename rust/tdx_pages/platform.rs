@@ -30,11 +30,17 @@ use crate::mm::{
     root::Root,
     Blocks, //
 };
-use crate::seam::Seam;
-use crate::users::registry::{
-    Balance,
-    Owner,
-    User, //
+use crate::seam::{
+    metadata,
+    slot::Gate,
+    Seam, //
+};
+use crate::users::{
+    ids::Ids,
+    registry::{
+        Owner,
+        Registry, //
+    }, //
 };
 use crate::worker::Worker;
 use core::ffi::c_void;
@@ -46,6 +52,7 @@ use kernel::{
             Relaxed, //
         },
         Arc,
+        MutexGuard,
         SetOnce, //
     },
     task::might_sleep,
@@ -62,37 +69,11 @@ pub(crate) struct Host {
     seam: Seam,
     #[pin]
     ledger: Ledger,
-    users: Users,
+    #[pin]
+    users: Registry,
+    #[pin]
+    ids: Ids,
     clflush: Atomic<bool>,
-}
-
-/// The users that are part of this kernel module.
-pub(crate) struct Users {
-    /// The extension pool.
-    pub(crate) ext_pool: Arc<User>,
-    /// The IOMMU_MT of each IOMMU.
-    pub(crate) iommu: Arc<User>,
-}
-
-impl Users {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            ext_pool: User::new("ext_pool")?,
-            iommu: User::new("iommu")?,
-        })
-    }
-
-    /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &User> {
-        [&*self.ext_pool, &*self.iommu].into_iter()
-    }
-
-    /// The sum of all accounts.
-    pub(crate) fn balance(&self) -> Balance {
-        self.iter()
-            .map(|user| user.account().balance())
-            .fold(Balance::default(), Balance::plus)
-    }
 }
 
 /// A handle on the kernel's side of everything.
@@ -107,7 +88,8 @@ impl Kernel {
             try_pin_init!(Host {
                 seam <- Seam::new(keyid, patience),
                 ledger <- Ledger::new(),
-                users: Users::new()?,
+                users <- Registry::new(),
+                ids <- Ids::new(),
                 clflush: Atomic::new(false),
                 worker: SetOnce::new(),
             }),
@@ -144,8 +126,26 @@ impl Kernel {
     }
 
     /// The users.
-    pub(crate) fn users(&self) -> &Users {
+    pub(crate) fn users(&self) -> &Registry {
         &self.0.users
+    }
+
+    /// The ids that are given.
+    pub(crate) fn ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
+    /// After a run-time update of the TDX Module, looks at what may be another thing now. Each object
+    /// reads the sizes that it needs when it is made; left are the extensions. Sleeps.
+    pub(crate) fn look_again(&self) {
+        if !self.0.seam.take_absence() {
+            return;
+        }
+        if metadata::wants_ext_init(self.seam()) == Some(true) {
+            pr_warn!(
+                "the TDX Module was away, perhaps for an update, and its extensions want TDH.EXT.INIT again: sessions will not work before this module is loaded again\n"
+            );
+        }
     }
 
     /// See [`Ledger::recover`].
@@ -168,6 +168,24 @@ impl Kernel {
     /// Tries everything in quarantine again; see [`Ledger::retry`].
     pub(crate) fn retry(&self) -> Round {
         self.0.ledger.retry(self)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::NoMemory => ENOMEM,
+            Refusal::Closed | Refusal::Down => ESHUTDOWN,
+            Refusal::Empty => EINVAL,
+        }
+    }
+}
+
+impl Gate for Kernel {
+    type Guard<'a> = MutexGuard<'a, ()>;
+
+    fn pass(&self) -> MutexGuard<'_, ()> {
+        self.0.seam.pass()
     }
 }
 
@@ -195,7 +213,7 @@ impl Host {
     }
 
     /// The users.
-    pub(crate) fn users(&self) -> &Users {
+    pub(crate) fn users(&self) -> &Registry {
         &self.users
     }
 }

@@ -29,7 +29,8 @@ use custody::{
     transitions::{
         hand_over,
         Answer,
-        Held, //
+        Held,
+        Why, //
     }, //
 };
 
@@ -58,7 +59,7 @@ fn held_for_good<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>) {
 }
 
 fn given_up<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>, answer: Answer) {
-    held.quarantine(Leaf::IOMMU_CLEAR, answer);
+    held.quarantine(Why::ReleaseFailed, Leaf::IOMMU_CLEAR, answer.status());
     #[cfg(wrong)]
     let released = held.release_by_reclaim(); //~ E0382
 }

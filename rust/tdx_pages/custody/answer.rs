@@ -73,7 +73,8 @@ impl Answer {
         }
     }
 
-    /// Memory that no root page can list, so that no leaf was called.
+    /// Memory that no root page can list, or that has not the pages that are wanted: no leaf was
+    /// called.
     pub(super) const CANNOT_LIST: Self = Self {
         status: Status::OPERAND_INVALID,
         end: End::NotCalled,

@@ -40,6 +40,19 @@ impl<'a, M: Memory> Recorded<'a, M> {
         self.0.hpas()
     }
 
+    /// Page `n` by itself.
+    pub(crate) fn page(&self, n: usize) -> Option<Hpa> {
+        self.0.hpas().nth(n)
+    }
+
+    /// Lists each page but the folios by itself. The answer is as below.
+    pub(crate) fn list_rest<R: RootPage>(
+        self,
+        root: R,
+    ) -> Result<Listed<'a, M, R::Published, Rest>, Answer> {
+        Listed::new(self.0, root).ok_or(Answer::CANNOT_LIST)
+    }
+
     /// Lists each page by itself. More than 512 pages are an answer at once: that of a leaf that
     /// was not called.
     pub(crate) fn list<R: RootPage>(
@@ -68,6 +81,9 @@ pub(crate) trait Form {
 /// Each page by itself: HPA_ARRAY_T and HPA_LIST_INFO.
 pub(crate) enum Pages {}
 
+/// Each page but the folios by itself: HPA_ARRAY_T of the larger part of some memory.
+pub(crate) enum Rest {}
+
 /// Folios as blocks, with their number of pages, then each other page by itself: IOMMU_MT.
 pub(crate) enum Tables {}
 
@@ -76,6 +92,19 @@ impl Form for Pages {
         memory.hpas().map(Hpa::get)
     }
 }
+
+impl Form for Rest {
+    fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_ {
+        let rest = memory.blocks().get(memory.folios()..).unwrap_or(&[]);
+        rest.iter().copied().flat_map(Block::hpas).map(Hpa::get)
+    }
+}
+
+/// Forms in which a page is a word.
+pub(crate) trait PageEach: Form {}
+
+impl PageEach for Pages {}
+impl PageEach for Rest {}
 
 impl Form for Tables {
     fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_ {
@@ -150,10 +179,15 @@ impl<M: Memory, R: PublishedRoot> Listed<'_, M, R, Tables> {
 
 // For SPDM and IDE metadata and messages; only suites and host tests name all of these yet.
 #[cfg_attr(not(any(TDX_PAGES_KUNIT, test)), expect(dead_code))]
-impl<M: Memory, R: PublishedRoot> Listed<'_, M, R, Pages> {
+impl<M: Memory, R: PublishedRoot, F: PageEach> Listed<'_, M, R, F> {
+    /// Page `n` of the whole memory by itself.
+    pub(crate) fn page(&self, n: usize) -> Option<Hpa> {
+        self.memory.hpas().nth(n)
+    }
+
     /// The operand as HPA_ARRAY_T; [`None`] never, for memory without pages is not listed.
     pub(crate) fn array(&self) -> Option<HpaArray> {
-        let first = self.memory.hpas().next()?;
+        let first = Hpa::from_bits(F::words(self.memory).next()?);
         Some(HpaArray::new(self.entries, first, self.root.hpa()))
     }
 

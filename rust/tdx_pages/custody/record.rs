@@ -15,9 +15,9 @@ use super::{
 };
 use crate::bindings;
 use crate::platform::Kernel;
-use crate::users::registry::{
-    Gauge,
-    Owner, //
+use crate::users::{
+    account::Gauge,
+    registry::Owner, //
 };
 use kernel::{
     new_mutex,

@@ -42,6 +42,9 @@ pub(crate) enum Why {
     Abandoned,
     /// The leaf that releases failed, and its user sees no later chance for it.
     ReleaseFailed,
+    /// The leaf that takes succeeded, but named the object by an id that another one has: whatever is
+    /// called with it would be called for that one.
+    WrongId,
     /// The leaf that releases succeeded, but pages are not proved.
     NotProved,
     /// The leaf that releases succeeded, but the list it gave back is wrong.
@@ -59,6 +62,7 @@ impl Why {
             Self::HandOverFailed => "hand-over failed",
             Self::Abandoned => "abandoned while interrupted",
             Self::ReleaseFailed => "release failed",
+            Self::WrongId => "given the id of another object",
             Self::NotProved => "not proved after release",
             Self::WrongList => "wrong list after release",
             Self::DroppedWhileHeld => "dropped while held",

@@ -251,13 +251,13 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
         }
     }
 
-    /// Gives up on a release that failed: its leaf will not be called again. The pages stay where
-    /// they are, on record with the cause.
-    pub(crate) fn quarantine(self, leaf: Leaf, answer: Answer) {
+    /// Gives up on a release: its leaf will not be called, or not again. The pages stay where they
+    /// are, on record with the cause: why, and what the last leaf answered.
+    pub(crate) fn quarantine(self, why: Why, leaf: Leaf, status: Status) {
         let cause = Cause {
-            why: Why::ReleaseFailed,
+            why,
             leaf,
-            status: answer.status,
+            status,
             unproved: None,
         };
         if let Some(lent) = self.take() {

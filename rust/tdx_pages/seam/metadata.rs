@@ -5,14 +5,21 @@
 //! Everything is read and checked before anything is handed over: a wrong number then costs
 //! nothing.
 
-use super::Seam;
+use super::{
+    profile::Profile,
+    Seam, //
+};
 use crate::abi::{
     field::{
         Features0,
         Field, //
     },
-    list::IommuMt,
-    Status, //
+    list::{
+        Entries,
+        IommuMt, //
+    },
+    Status,
+    ROOT_ENTRIES, //
 };
 use kernel::prelude::*;
 
@@ -130,6 +137,62 @@ impl Metadata {
             iommu_mt_pages,
         })
     }
+}
+
+/// The generation of the interface by what the metadata is like: the pool's size is a u32 in the
+/// late one. `[I]`: both were seen to change between the same two sources, no more.
+pub(crate) fn profile(seam: &Seam) -> Profile {
+    match seam.sys_rd(Field::POOL_REQUIRED_PAGES_U32) {
+        Ok(_) => Profile::Late,
+        Err(_) => Profile::V2,
+    }
+}
+
+/// Whether the extensions want TDH.EXT.INIT; [`None`] if the TDX Module does not tell.
+pub(crate) fn wants_ext_init(seam: &Seam) -> Option<bool> {
+    [Field::EXT_REQUIRED_U8, Field::EXT_REQUIRED_U16]
+        .into_iter()
+        .find_map(|field| seam.sys_rd(field).ok())
+        .map(|required| required != 0)
+}
+
+/// SPDM_MT_PAGE_COUNT: pages of a session, 1 to 512. `EIO` with one line for another number.
+pub(crate) fn spdm_mt_pages(seam: &Seam) -> Result<usize> {
+    pages_of_one_list(seam, Field::SPDM_MT_PAGE_COUNT)
+}
+
+/// IDE_MT_PAGE_COUNT: pages of a stream. As above.
+pub(crate) fn ide_mt_pages(seam: &Seam) -> Result<usize> {
+    pages_of_one_list(seam, Field::IDE_MT_PAGE_COUNT)
+}
+
+/// SPDM_MAX_DEV_INFO_PAGES: pages that the device info of a session may take. As above.
+pub(crate) fn device_info_pages(seam: &Seam) -> Result<usize> {
+    pages_of_one_list(seam, Field::SPDM_MAX_DEV_INFO_PAGES)
+}
+
+fn pages_of_one_list(seam: &Seam, field: Field) -> Result<usize> {
+    let pages = seam.sys_rd(field).map_err(|status| {
+        pr_err!(
+            "the TDX Module has no readable field {}: {}\n",
+            field,
+            status
+        );
+        EIO
+    })?;
+    usize::try_from(pages)
+        .ok()
+        .and_then(Entries::new)
+        .map(Entries::get)
+        .ok_or_else(|| {
+            pr_err!(
+                "the TDX Module wants {} pages for {}: 1 to {} are possible\n",
+                pages,
+                field,
+                ROOT_ENTRIES
+            );
+            EIO
+        })
 }
 
 /// Reads IOMMU_MT_PAGE_COUNT.

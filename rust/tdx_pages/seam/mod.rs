@@ -7,10 +7,15 @@
 //! internally, [`mem_add`] the one that carries its progress in a list word, [`until`] the rule by
 //! which a leaf is called again, [`slot`] the one slot for extension SEAMCALLs.
 
+pub(crate) mod call;
+mod ide;
+mod iommu;
 mod mem_add;
 pub(crate) mod metadata;
+pub(crate) mod profile;
 mod resumed;
 pub(crate) mod slot;
+pub(crate) mod spdm;
 mod until;
 
 use crate::abi::{
@@ -20,6 +25,7 @@ use crate::abi::{
     PAGE_SIZE, //
 };
 use crate::bindings;
+use crate::custody::transitions::Answer;
 use crate::mm::root::Roots;
 use kernel::{
     new_mutex,
@@ -32,10 +38,12 @@ use kernel::{
             Release, //
         },
         rcu,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     },
     time::Delta, //
 };
+use profile::Profile;
 
 /// How long a leaf is called again while it is interrupted or busy. INTERRUPTED_RESUMABLE promises
 /// progress, so it is a time and not a count; it ends what a wrong TDX Module would make last for
@@ -44,6 +52,11 @@ pub(crate) const PATIENCE: Delta = Delta::from_secs(10);
 
 /// The pause after "busy". What is interrupted goes on at once.
 const PAUSE: Delta = Delta::from_millis(1);
+
+/// A page is missing among those given, so that no leaf is called.
+//
+// SAFETY: It stands in the place of a call.
+const NOT_CALLED: Answer = unsafe { Answer::not_called(Status::OPERAND_INVALID) };
 
 /// The seam to the TDX Module.
 #[pin_data]
@@ -62,6 +75,14 @@ pub(crate) struct Seam {
     /// status. The one lock held over a SEAMCALL. In it is a leaf that was given up before.
     #[pin]
     resumed: Mutex<Option<resumed::Pending>>,
+    /// The gate before the one slot for extension SEAMCALLs: held over a whole exchange of messages,
+    /// since the queue of the TDX Module is one deep. Before `resumed` in the order of locks.
+    #[pin]
+    slot: Mutex<()>,
+    /// [`Profile::Late`] instead of [`Profile::V2`]. Set before anything is handed over.
+    late: Atomic<bool>,
+    /// A SEAMCALL found the TDX Module not ready, as during a run-time update.
+    absent: Atomic<bool>,
     #[pin]
     roots: Roots,
 }
@@ -77,6 +98,9 @@ impl Seam {
             worn: Atomic::new(false),
             down: Atomic::new(false),
             resumed <- new_mutex!(None),
+            slot <- new_mutex!(()),
+            late: Atomic::new(false),
+            absent: Atomic::new(false),
             roots <- Roots::new(),
         })
     }
@@ -92,7 +116,35 @@ impl Seam {
         drop(under_way);
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
-        Status::from_raw(status)
+        let status = Status::from_raw(status);
+        if status.masked() == Status::SYS_NOT_READY {
+            self.absent.store(true, Relaxed);
+        }
+        status
+    }
+
+    /// Whether the TDX Module was not ready since this was asked last.
+    pub(crate) fn take_absence(&self) -> bool {
+        self.absent.xchg(false, Relaxed)
+    }
+
+    /// The generation of the interface.
+    pub(crate) fn profile(&self) -> Profile {
+        if self.late.load(Relaxed) {
+            Profile::Late
+        } else {
+            Profile::V2
+        }
+    }
+
+    /// Chooses the generation of the interface, before anything is handed over.
+    pub(crate) fn choose(&self, profile: Profile) {
+        self.late.store(profile == Profile::Late, Relaxed);
+    }
+
+    /// Waits for the slot for extension SEAMCALLs; see [`slot`]. Sleeps.
+    pub(crate) fn pass(&self) -> MutexGuard<'_, ()> {
+        self.slot.lock()
     }
 
     /// The reserve of root pages.

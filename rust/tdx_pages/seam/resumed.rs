@@ -7,6 +7,10 @@
 //! page, and is brought to its end before the next.
 
 use super::{
+    call::{
+        Call,
+        Outputs, //
+    },
     until::{
         until_end,
         Attempts, //
@@ -15,16 +19,14 @@ use super::{
     PAUSE, //
 };
 use crate::abi::{
-    list::IommuMt,
     Hpa,
-    Leaf,
     Status, //
 };
-use crate::bindings;
 use crate::custody::{
     listed::{
+        Form,
         Listed,
-        Tables, //
+        Pages, //
     },
     transitions::Answer, //
 };
@@ -42,8 +44,11 @@ use kernel::{
     }, //
 };
 
-/// The memory of an IOMMU_MT, listed for a call.
-pub(crate) type IommuTables<'a> = Listed<'a, Blocks, Published<'a>, Tables>;
+/// Memory of the kernel, listed in one of its root pages.
+pub(crate) type InRoot<'a, F> = Listed<'a, Blocks, Published<'a>, F>;
+
+/// Control pages, listed.
+pub(crate) type Control<'a> = InRoot<'a, Pages>;
 
 /// A leaf that was given up while it could still be resumed.
 pub(super) struct Pending {
@@ -52,24 +57,6 @@ pub(super) struct Pending {
     root: Option<Hpa>,
     // It has been waited for, to no avail.
     tired: bool,
-}
-
-/// A leaf with its operands.
-#[derive(Clone, Copy)]
-enum Call {
-    ExtInit,
-    IommuSetup { reg_base: u64, iommu_mt: IommuMt },
-    IommuClear { id: u64, root: Hpa },
-}
-
-impl Call {
-    const fn leaf(self) -> Leaf {
-        match self {
-            Self::ExtInit => Leaf::EXT_INIT,
-            Self::IommuSetup { .. } => Leaf::IOMMU_SETUP,
-            Self::IommuClear { .. } => Leaf::IOMMU_CLEAR,
-        }
-    }
 }
 
 /// A leaf that is being called.
@@ -82,23 +69,14 @@ struct Calls<'a> {
 
 // SAFETY: `Seam::once` makes the call, or tells that the system goes down.
 unsafe impl Attempts for Calls<'_> {
-    type Output = u64;
+    type Output = Outputs;
 
-    fn call(&mut self) -> (Status, u64) {
-        let mut output = 0;
-        // SAFETY: `output` outlives the call. What is listed is on record: `Call` is made of lists
-        // that custody made, whose root page stays borrowed, or is kept away, until the end.
-        let call = || unsafe {
-            match self.call {
-                Call::ExtInit => bindings::tdh_ext_init(),
-                Call::IommuSetup { reg_base, iommu_mt } => {
-                    bindings::tdh_iommu_setup(reg_base, iommu_mt.raw(), &mut output)
-                }
-                Call::IommuClear { id, root } => bindings::tdh_iommu_clear(id, root.get()),
-            }
-        };
-        let status = self.seam.once(call);
-        (status, output)
+    fn call(&mut self) -> (Status, Outputs) {
+        let mut outputs = [0; 2];
+        // SAFETY: Operands are made of lists and pages that custody named, by the leaves of this
+        // seam alone; their root page stays borrowed, or is kept away, until the end.
+        let status = self.seam.once(|| unsafe { self.call.make(&mut outputs) });
+        (status, outputs)
     }
 
     fn pause(&mut self) {
@@ -111,14 +89,14 @@ unsafe impl Attempts for Calls<'_> {
 }
 
 impl Seam {
-    fn until_end(&self, call: Call, patience: Delta, interrupted: bool) -> (Answer, u64) {
+    fn until_end(&self, call: Call, patience: Delta, interrupted: bool) -> (Answer, Outputs) {
         let mut calls = Calls {
             seam: self,
             call,
             begin: Instant::now(),
             patience,
         };
-        let (answer, output) = until_end(&mut calls, interrupted);
+        let (answer, outputs) = until_end(&mut calls, interrupted);
         self.note(!answer.is_given_up() && !answer.status().is_recoverable());
         if answer.is_success() && !answer.status().is_success() {
             pr_notice!(
@@ -127,24 +105,31 @@ impl Seam {
                 answer.status()
             );
         }
-        (answer, output)
+        (answer, outputs)
     }
 
-    /// Calls a leaf alone. `root` is the root page that its operands name; it comes back unless the
-    /// leaf is left interrupted.
-    fn call<'a>(
+    /// Calls a leaf alone that names no root page.
+    pub(super) fn call(&self, call: Call) -> (Answer, Outputs) {
+        let (answer, outputs, _) = self.call_listed(call, None::<Control<'_>>);
+        (answer, outputs)
+    }
+
+    /// Calls a leaf alone. `listed` has the root page that its operands name; it comes back unless
+    /// the leaf is left interrupted.
+    pub(super) fn call_listed<'a, F: Form>(
         &self,
         call: Call,
-        root: Option<IommuTables<'a>>,
-    ) -> (Answer, u64, Option<IommuTables<'a>>) {
+        listed: Option<InRoot<'a, F>>,
+    ) -> (Answer, Outputs, Option<InRoot<'a, F>>) {
         let mut pending = self.resumed.lock();
         if !self.finish(&mut pending, self.patience_now()) {
             // SAFETY: Nothing was called.
-            return (unsafe { Answer::not_called(Status::SYS_BUSY) }, 0, root);
+            let answer = unsafe { Answer::not_called(Status::SYS_BUSY) };
+            return (answer, [0; 2], listed);
         }
-        let (answer, output) = self.until_end(call, self.patience_now(), false);
+        let (answer, outputs) = self.until_end(call, self.patience_now(), false);
         if !answer.is_given_up() {
-            return (answer, output, root);
+            return (answer, outputs, listed);
         }
         pr_err!(
             "{} is left interrupted: {}; nothing like it is called before it has ended\n",
@@ -153,20 +138,20 @@ impl Seam {
         );
         *pending = Some(Pending {
             call,
-            root: root.map(|root| root.into_root().keep()),
+            root: listed.map(|listed| listed.into_root().keep()),
             tired: false,
         });
-        (answer, output, None)
+        (answer, outputs, None)
     }
 
     /// Resumes the leaf that was given up, if there is one. Returns whether there is none any more.
     ///
-    /// A SETUP that succeeds so late is undone: nobody waits for the IOMMU any more.
+    /// A SETUP or CREATE that succeeds so late is undone: nobody waits for its object any more.
     fn finish(&self, pending: &mut Option<Pending>, patience: Delta) -> bool {
         while let Some(left) = pending {
             // It is waited for once; after that one try each time has to do.
             let patience = if left.tired { Delta::ZERO } else { patience };
-            let (answer, output) = self.until_end(left.call, patience, true);
+            let (answer, outputs) = self.until_end(left.call, patience, true);
             if answer.is_given_up() {
                 left.tired = true;
                 return false;
@@ -176,13 +161,13 @@ impl Seam {
                 left.call.leaf(),
                 answer.status()
             );
-            match (left.call, left.root) {
-                (Call::IommuSetup { .. }, Some(root)) if answer.is_success() => {
-                    left.call = Call::IommuClear { id: output, root };
+            match left.call.undo(outputs) {
+                Some(undo) if answer.is_success() => {
+                    left.call = undo;
                     left.tired = false;
                 }
-                (_, root) => {
-                    if let Some(root) = root {
+                _ => {
+                    if let Some(root) = left.root {
                         self.roots.give_back(root);
                     }
                     *pending = None;
@@ -196,32 +181,5 @@ impl Seam {
     /// none any more, so that the pages it named may be put to the proof.
     pub(crate) fn settle(&self, patience: Delta) -> bool {
         self.finish(&mut self.resumed.lock(), patience)
-    }
-
-    /// TDH.EXT.INIT.
-    pub(crate) fn ext_init(&self) -> Answer {
-        self.call(Call::ExtInit, None).0
-    }
-
-    /// TDH.IOMMU.SETUP on the remapping unit with this register base. The IOMMU id means something
-    /// after success only.
-    pub(crate) fn iommu_setup(&self, reg_base: u64, tables: IommuTables<'_>) -> (Answer, u64) {
-        let iommu_mt = tables.iommu_mt();
-        let call = Call::IommuSetup { reg_base, iommu_mt };
-        let (answer, id, _tables) = self.call(call, Some(tables));
-        (answer, id)
-    }
-
-    /// TDH.IOMMU.CLEAR. The list may be written back to the root page of `tables`, and is checked
-    /// after success.
-    pub(crate) fn iommu_clear(&self, id: u64, tables: IommuTables<'_>) -> Answer {
-        let root = tables.root();
-        let call = Call::IommuClear { id, root };
-        match self.call(call, Some(tables)) {
-            (answer, _, Some(tables)) if answer.is_success() => {
-                answer.with_list(tables.check_list().is_ok())
-            }
-            (answer, ..) => answer,
-        }
     }
 }

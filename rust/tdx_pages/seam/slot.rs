@@ -7,9 +7,6 @@
 //! of the same kind may be wanted: a session whose keys are to be refreshed answers so. So the
 //! slot is a value. It is taken once, at the door, and passed down.
 
-// The sessions that use it are not there yet.
-#![cfg_attr(not(test), expect(dead_code))]
-
 use core::marker::PhantomData;
 
 /// What lets one in at a time.

@@ -2,14 +2,14 @@
 
 //! The extension pool: memory that the TDX Module wants for its extensions, and keeps.
 
-use super::registry::Owner;
-use crate::custody::{
-    feed::{
-        hand_over_for_good,
-        Fed,
-        Stopped, //
-    },
-    memory::Refusal, //
+use super::registry::{
+    Object,
+    Owner, //
+};
+use crate::custody::feed::{
+    hand_over_for_good,
+    Fed,
+    Stopped, //
 };
 use crate::mm::{
     self,
@@ -125,16 +125,12 @@ fn add(kernel: &Kernel, pages: usize) -> Result<Fed> {
             pages
         );
     })?;
-    let owner = Owner::new(&kernel.users().ext_pool);
+    let owner = Owner::new(&kernel.users().ext_pool, Object::Only);
     let leaf = kernel.seam().ext_mem_add();
     hand_over_for_good(kernel, &owner, memory, |window| leaf.call(window)).map_err(
         |(why, _memory)| {
             pr_err!("ext_pool: no record could be made, nothing was handed over\n");
-            match why {
-                Refusal::NoMemory => ENOMEM,
-                Refusal::Closed | Refusal::Down => ESHUTDOWN,
-                Refusal::Empty => EINVAL,
-            }
+            why.into()
         },
     )
 }

@@ -1,168 +1,263 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The registry: each user has a name, and its pages are counted under that name.
+//! The registry: each user has a name, and what it holds is known under that name.
+//!
+//! A user is in the list from its registration until it is gone and has nothing on record any more.
+//! The list is for looking at: counting goes by the [`Owner`] in each record, without a lock.
 
+use super::account::{
+    Account,
+    Balance, //
+};
+use crate::abi::function::FunctionId;
+use crate::platform::Kernel;
 use kernel::{
     fmt,
+    new_mutex,
     prelude::*,
+    str::CString,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        Mutex, //
     }, //
 };
 
-/// The pages of one user.
-///
-/// At any time `handed over = released + held + held for good + quarantined + lost`, but for a
-/// moment while one of them is counted.
-#[derive(Default)]
-pub(crate) struct Account {
-    handed_over: Count,
-    released: Count,
-    held: Count,
-    held_for_good: Count,
-    quarantined: Count,
-    lost: Count,
-    quarantined_ever: Count,
-    proved_later: Count,
-}
-
-/// Where the pages of a record are counted.
+/// What kind of user it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gauge {
-    /// Pages to be released.
-    Held,
-    /// Pages that the TDX Module has for good.
-    HeldForGood,
-    /// Pages that should be back and are not proved.
-    Quarantined,
+pub(crate) enum Kind {
+    /// A part of this kernel module.
+    Own,
+    /// Another driver.
+    Driver,
 }
 
-/// A number of pages.
-pub(crate) struct Count(Atomic<usize>);
-
-impl Default for Count {
-    fn default() -> Self {
-        Self(Atomic::new(0))
-    }
-}
-
-impl Count {
-    fn add(&self, pages: usize) {
-        self.0.add(pages, Relaxed);
-    }
-
-    fn sub(&self, pages: usize) {
-        self.0.fetch_sub(pages, Relaxed);
-    }
-
-    /// The number now. One that is taken from before it is added to, by another task, reads as 0.
-    pub(crate) fn get(&self) -> usize {
-        match self.0.load(Relaxed) {
-            pages if pages > usize::MAX / 2 => 0,
-            pages => pages,
+impl Kind {
+    /// A word for people.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Driver => "driver",
         }
     }
 }
 
-/// What an account says, at one time or another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Balance {
-    /// Pages that the TDX Module ever took.
-    pub(crate) handed_over: usize,
-    /// Pages of these that came back.
-    pub(crate) released: usize,
-    /// Pages that it has now, to be released.
-    pub(crate) held: usize,
-    /// Pages that it has for good.
-    pub(crate) held_for_good: usize,
-    /// Pages that should be back and are not proved.
-    pub(crate) quarantined: usize,
-    /// Pages that were given up when the ledger was closed.
-    pub(crate) lost: usize,
-    /// Pages that were ever in quarantine. A page is counted once, however often it is tried.
-    pub(crate) quarantined_ever: usize,
-    /// Pages of these that were proved later.
-    pub(crate) proved_later: usize,
+/// A registered user.
+pub(crate) struct User {
+    name: CString,
+    kind: Kind,
+    account: Account,
+    // Nobody speaks for it any more.
+    gone: Atomic<bool>,
 }
 
-impl Balance {
-    /// The sum of two balances.
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            handed_over: self.handed_over + other.handed_over,
-            released: self.released + other.released,
-            held: self.held + other.held,
-            held_for_good: self.held_for_good + other.held_for_good,
-            quarantined: self.quarantined + other.quarantined,
-            lost: self.lost + other.lost,
-            quarantined_ever: self.quarantined_ever + other.quarantined_ever,
-            proved_later: self.proved_later + other.proved_later,
-        }
+impl User {
+    fn new(name: &str, kind: Kind) -> Result<Arc<Self>> {
+        Ok(Arc::new(
+            Self {
+                name: CString::try_from_fmt(fmt!("{name}"))?,
+                kind,
+                account: Account::default(),
+                gone: Atomic::new(false),
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.name.to_str().unwrap_or("?")
+    }
+
+    /// Its kind.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its pages.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Whether it has unregistered, and something of it is on record still.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
     }
 }
 
-impl Account {
-    fn gauge(&self, gauge: Gauge) -> &Count {
-        match gauge {
-            Gauge::Held => &self.held,
-            Gauge::HeldForGood => &self.held_for_good,
-            Gauge::Quarantined => &self.quarantined,
-        }
+/// All users of one attachment.
+#[pin_data]
+pub(crate) struct Registry {
+    /// The extension pool.
+    pub(crate) ext_pool: Arc<User>,
+    /// The IOMMU_MT of each IOMMU.
+    pub(crate) iommu: Arc<User>,
+    // A place for each, before it is needed: [`Registry::remove`] cannot fail.
+    #[pin]
+    drivers: Mutex<Drivers>,
+}
+
+struct Drivers {
+    list: KVec<Arc<User>>,
+    // What those said at last that are not listed any more.
+    past: Balance,
+}
+
+impl Registry {
+    /// This kernel module's own users.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            ext_pool: User::new("ext_pool", Kind::Own)?,
+            iommu: User::new("iommu", Kind::Own)?,
+            drivers <- new_mutex!(Drivers {
+                list: KVec::new(),
+                past: Balance::default(),
+            }),
+        })
     }
 
-    /// Counts that a record went from one gauge and number of pages to another. What is gone
-    /// between them was released; without a former gauge the pages are handed over now.
-    pub(crate) fn book(&self, before: Option<(Gauge, usize)>, now: Option<(Gauge, usize)>) {
-        let (had, has) = (before.map_or(0, |b| b.1), now.map_or(0, |n| n.1));
-        if let Some((gauge, pages)) = now {
-            self.gauge(gauge).add(pages);
-            let new = before.is_none_or(|before| before.0 != Gauge::Quarantined);
-            if gauge == Gauge::Quarantined && new {
-                self.quarantined_ever.add(pages);
+    fn add(&self, name: &str) -> Result<Arc<User>> {
+        let valid = |byte: u8| byte.is_ascii_graphic();
+        if name.is_empty() || name.len() > 32 || !name.bytes().all(valid) {
+            pr_err!("a user's name has 1 to 32 visible characters and no blank\n");
+            return Err(EINVAL);
+        }
+        let user = User::new(name, Kind::Driver)?;
+        let mut drivers = self.drivers.lock();
+        let same = |other: &User| other.name() == name && !other.is_gone();
+        if drivers.list.iter().any(|other| same(other)) || same(&self.ext_pool) || same(&self.iommu)
+        {
+            pr_err!("there is a user {} already: choose another name\n", name);
+            return Err(EEXIST);
+        }
+        drivers.list.push(user.clone(), GFP_KERNEL)?;
+        Ok(user)
+    }
+
+    /// Nobody speaks for a user any more. It is not listed from the time on when nothing of it is on
+    /// record.
+    fn remove(&self, user: &Arc<User>) {
+        user.gone.store(true, Relaxed);
+        self.sweep();
+    }
+
+    /// Forgets users that are gone and of which nothing is on record.
+    fn sweep(&self) {
+        let mut drivers = self.drivers.lock();
+        let Drivers { list, past } = &mut *drivers;
+        list.retain(|user| {
+            let balance = user.account().balance();
+            let stays = !user.is_gone() || balance.on_record() != 0;
+            if !stays {
+                *past = past.plus(balance);
             }
+            stays
+        });
+    }
+
+    /// Calls `f` for each user, one after the other.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&User)) {
+        self.sweep();
+        f(&self.ext_pool);
+        f(&self.iommu);
+        for user in &self.drivers.lock().list {
+            f(user);
         }
-        match before {
-            Some((gauge, pages)) => {
-                self.gauge(gauge).sub(pages);
-                let back = had.saturating_sub(has);
-                self.released.add(back);
-                if gauge == Gauge::Quarantined {
-                    self.proved_later.add(back);
-                }
-            }
-            None => self.handed_over.add(has),
-        }
     }
 
-    /// Counts that the handle of pages that are held was dropped. Any context.
-    pub(crate) fn drop_held(&self, pages: usize) {
-        self.held.sub(pages);
-        self.quarantined.add(pages);
-        self.quarantined_ever.add(pages);
-    }
-
-    /// Counts that a record with so many pages was given up.
-    pub(crate) fn lose(&self, gauge: Gauge, pages: usize) {
-        self.gauge(gauge).sub(pages);
-        self.lost.add(pages);
-    }
-
-    /// All numbers.
+    /// The sum of all accounts, of those that are gone as well.
     pub(crate) fn balance(&self) -> Balance {
-        Balance {
-            handed_over: self.handed_over.get(),
-            released: self.released.get(),
-            held: self.held.get(),
-            held_for_good: self.held_for_good.get(),
-            quarantined: self.quarantined.get(),
-            lost: self.lost.get(),
-            quarantined_ever: self.quarantined_ever.get(),
-            proved_later: self.proved_later.get(),
+        self.sweep();
+        let drivers = self.drivers.lock();
+        let own = [&self.ext_pool, &self.iommu];
+        Iterator::chain(own.into_iter(), drivers.list.iter())
+            .fold(drivers.past, |sum, user| sum.plus(user.account().balance()))
+    }
+}
+
+/// A user's registration, until it is dropped.
+///
+/// Objects hold what they need of it, so it may go before them; what they hold stays known under
+/// its name.
+pub(crate) struct Registration {
+    kernel: Kernel,
+    user: Arc<User>,
+}
+
+impl Registration {
+    /// Registers a user. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a name that cannot be, `EEXIST` for one that is in use, `ENOMEM`.
+    pub(crate) fn new(kernel: &Kernel, name: &str) -> Result<Self> {
+        Ok(Self {
+            user: kernel.users().add(name)?,
+            kernel: kernel.clone(),
+        })
+    }
+
+    /// The kernel's side of everything.
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The user.
+    pub(crate) fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let balance = self.user.account().balance();
+        if balance.on_record() != 0 {
+            pr_warn!(
+                "{}: unregistered with {} pages held and {} in quarantine\n",
+                self.user.name(),
+                balance.held,
+                balance.quarantined
+            );
         }
+        self.kernel.users().remove(&self.user);
+    }
+}
+
+/// Which of its user's objects it is, as a person would look for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Object {
+    /// The only one.
+    Only,
+    /// That of the IOMMU with this register base, of the user that has no others.
+    RegBase(u64),
+    /// The array with this number.
+    Array(u64),
+    /// The IOMMU with this register base.
+    Iommu(u64),
+    /// The SPDM session with this function.
+    Session(Function),
+    /// The IDE stream with this number under it.
+    Stream(Function, u32),
+}
+
+/// A function id in half the room, so that a record stays small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Function(u32);
+
+impl From<FunctionId> for Function {
+    fn from(id: FunctionId) -> Self {
+        Self(u32::from(id.segment()) << 16 | u32::from(id.rid()))
+    }
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (segment, rid) = (self.0 >> 16, self.0 & 0xffff);
+        let (bus, device, function) = (rid >> 8, rid >> 3 & 0x1f, rid & 7);
+        write!(f, "{segment:04x}:{bus:02x}:{device:02x}.{function}")
     }
 }
 
@@ -170,54 +265,21 @@ impl Account {
 #[derive(Clone)]
 pub(crate) struct Owner {
     user: Arc<User>,
-    object: Option<u64>,
-}
-
-/// A registered user.
-pub(crate) struct User {
-    name: &'static str,
-    account: Account,
-}
-
-impl User {
-    /// Registers a user.
-    pub(crate) fn new(name: &'static str) -> Result<Arc<Self>> {
-        Ok(Arc::new(
-            Self {
-                name,
-                account: Account::default(),
-            },
-            GFP_KERNEL,
-        )?)
-    }
-
-    /// Its name.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Its pages.
-    pub(crate) fn account(&self) -> &Account {
-        &self.account
-    }
+    object: Object,
 }
 
 impl Owner {
-    /// An object that is the only one of its user.
-    pub(crate) fn new(user: &Arc<User>) -> Self {
+    /// The owner of an object.
+    pub(crate) fn new(user: &Arc<User>, object: Object) -> Self {
         Self {
             user: user.clone(),
-            object: None,
+            object,
         }
     }
 
-    /// One of several objects, told apart by `object`: what a person would look for, as a register
-    /// base.
-    pub(crate) fn of(user: &Arc<User>, object: u64) -> Self {
-        Self {
-            user: user.clone(),
-            object: Some(object),
-        }
+    /// The user.
+    pub(crate) fn user(&self) -> &Arc<User> {
+        &self.user
     }
 
     /// The user's account.
@@ -228,10 +290,20 @@ impl Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.user.name)?;
+        f.write_str(self.user.name())?;
         match self.object {
-            Some(object) => write!(f, " {object:#x}"),
-            None => Ok(()),
+            Object::Only => Ok(()),
+            Object::RegBase(base) => write!(f, " {base:#x}"),
+            Object::Array(number) => write!(f, " array {number}"),
+            Object::Iommu(base) => write!(f, " iommu {base:#x}"),
+            Object::Session(function) => {
+                f.write_str(" session ")?;
+                function.fmt(f)
+            }
+            Object::Stream(function, number) => {
+                write!(f, " stream {number} of ")?;
+                function.fmt(f)
+            }
         }
     }
 }

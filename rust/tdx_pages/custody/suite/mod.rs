@@ -48,9 +48,12 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
-use crate::users::registry::{
-    Balance,
-    Owner, //
+use crate::users::{
+    account::Balance,
+    registry::{
+        Object,
+        Owner, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -74,7 +77,7 @@ fn kernel() -> Result<Kernel> {
 }
 
 fn owner(kernel: &Kernel) -> Owner {
-    Owner::new(&kernel.users().ext_pool)
+    Owner::new(&kernel.users().ext_pool, Object::Only)
 }
 
 fn balance(kernel: &Kernel) -> Balance {

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ids that the TDX Module has given to objects that live.
+//!
+//! An id that is given twice would make a release hit the wrong object, so each is looked up when
+//! it is given. What the numbers are does not matter: 0 is an id like any other.
+
+use crate::platform::Kernel;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNodeReservation, //
+    },
+    sync::Mutex, //
+};
+
+/// Among which objects an id is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Space {
+    /// IOMMUs.
+    Iommu,
+    /// SPDM sessions.
+    Session,
+    /// The IDE streams of one session. `[I]`: that of another session may have the same.
+    Stream {
+        /// The session's id.
+        session: u64,
+    },
+}
+
+type Key = (Space, u64);
+
+/// All ids of one attachment.
+#[pin_data]
+pub(crate) struct Ids {
+    #[pin]
+    taken: Mutex<RBTree<Key, ()>>,
+}
+
+impl Ids {
+    /// None yet.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            taken <- new_mutex!(RBTree::new()),
+        })
+    }
+}
+
+/// Room for an id that is about to be given.
+pub(crate) struct Room(RBTreeNodeReservation<Key, ()>);
+
+impl Room {
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL)?))
+    }
+
+    /// Takes an id that was given. [`None`] if another object has it.
+    pub(crate) fn take(self, kernel: &Kernel, space: Space, id: u64) -> Option<Id> {
+        let key = (space, id);
+        let mut taken = kernel.ids().taken.lock();
+        if taken.get(&key).is_some() {
+            return None;
+        }
+        taken.insert(self.0.into_node(key, ()));
+        drop(taken);
+        Some(Id {
+            kernel: kernel.clone(),
+            space,
+            id,
+        })
+    }
+}
+
+/// An id that one object has, until it is dropped.
+pub(crate) struct Id {
+    kernel: Kernel,
+    space: Space,
+    id: u64,
+}
+
+impl Id {
+    /// The number.
+    pub(crate) fn get(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for Id {
+    fn drop(&mut self) {
+        let key = (self.space, self.id);
+        let node = self.kernel.ids().taken.lock().remove_node(&key);
+        // Freed without the lock.
+        drop(node);
+    }
+}

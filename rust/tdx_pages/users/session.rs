@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An SPDM session of the TDX Module with a device.
+//!
+//! A session is made with its control pages, connected by an exchange of messages, and torn down in
+//! the opposite order when the last reference to it goes: whatever was built by then, and no more.
+//! IDE streams hold such a reference, so that their session cannot go away under them.
+
+use super::{
+    ids::{
+        Id,
+        Room,
+        Space, //
+    },
+    registry::{
+        Object,
+        Owner,
+        Registration, //
+    },
+    talk::{
+        Errand,
+        Talk,
+        Task,
+        Transport, //
+    }, //
+};
+use crate::abi::{
+    function::FunctionId,
+    ide::KeyManagement,
+    spdm::{
+        Management,
+        SpdmConfig, //
+    },
+    Leaf,
+    Status, //
+};
+use crate::custody::{
+    memory::Platform,
+    transitions::{
+        hand_over,
+        HandOverError,
+        Held,
+        ReleaseError,
+        Why, //
+    }, //
+};
+use crate::mm::{
+    blocks::Node,
+    Blocks, //
+};
+use crate::platform::Kernel;
+use crate::seam::{
+    metadata,
+    slot::Door, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    }, //
+};
+
+/// A session; to be held in an [`Arc`].
+#[pin_data(PinnedDrop)]
+pub(crate) struct Session<T: Transport> {
+    kernel: Kernel,
+    owner: Owner,
+    function: FunctionId,
+    id: Id,
+    // Streams made so far: their numbers for people.
+    streams: Atomic<u32>,
+    /// Held over every exchange, which has one mailbox for all. Before the slot, and before the
+    /// locks of the seam, in the order of locks.
+    #[pin]
+    inner: Mutex<Inner<T>>,
+}
+
+struct Inner<T> {
+    door: Door<Kernel>,
+    talk: Talk<T>,
+    // `None` once it has been deleted.
+    pages: Option<Held<Blocks, Kernel>>,
+    stage: Stage,
+    info: KVVec<u8>,
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It was made, and is not connected.
+    Created,
+    /// It is connected, or may be: an exchange to that end was begun.
+    Connecting,
+    /// It is connected.
+    Connected,
+    /// It was disconnected.
+    Disconnected,
+}
+
+/// What a session is to be like.
+pub(crate) struct SessionOptions {
+    /// PCI segment of the function.
+    pub(crate) segment: u16,
+    /// Requester id: bus in 15:8, device and function in 7:0.
+    pub(crate) rid: u16,
+    /// What SPDM is asked for.
+    pub(crate) config: SpdmConfig,
+    /// Where its memory comes from: best the node of the device.
+    pub(crate) node: Node,
+}
+
+impl<T: Transport> Session<T> {
+    /// Makes a session with a function, for the user that is registered so. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a segment above 255, which no function id can name; `EEXIST` if the TDX Module
+    /// has a session with the function; `ENODEV` if no IOMMU is set up for it; `EIO`, `ENOMEM`,
+    /// `ESHUTDOWN`. Each is told in one line, and no page is lost.
+    pub(crate) fn new(
+        registration: &Registration,
+        options: &SessionOptions,
+        transport: T,
+    ) -> Result<Arc<Self>> {
+        let kernel = registration.kernel();
+        kernel.look_again();
+        let Ok(segment) = u8::try_from(options.segment) else {
+            pr_err!(
+                "{}: PCI segment {} is above 255: a function id has 8 bits for it\n",
+                registration.user().name(),
+                options.segment
+            );
+            return Err(EINVAL);
+        };
+        let function = FunctionId::new(segment, options.rid);
+        let owner = Owner::new(registration.user(), Object::Session(function.into()));
+        let pages = metadata::spdm_mt_pages(kernel.seam())?;
+        let info = metadata::device_info_pages(kernel.seam())?;
+        let parts = || {
+            let talk = Talk::new(
+                kernel,
+                &owner,
+                transport,
+                options.config,
+                info,
+                options.node,
+            )?;
+            Ok((talk, Blocks::new(pages, options.node)?, Room::new()?))
+        };
+        let (talk, memory, room) =
+            parts().inspect_err(|_: &Error| pr_err!("{}: no memory for it\n", owner))?;
+        let mut id = 0;
+        let held = hand_over(
+            kernel,
+            &owner,
+            memory,
+            Leaf::SPDM_CREATE,
+            |recorded| match recorded.list(kernel.root()) {
+                Ok(listed) => {
+                    let (answer, answered) = kernel.seam().spdm_create(function, listed);
+                    id = answered;
+                    answer
+                }
+                Err(answer) => answer,
+            },
+        );
+        let held = held.map_err(|error| not_created(&owner, Leaf::SPDM_CREATE, error))?;
+        let Some(id) = room.take(kernel, Space::Session, id) else {
+            pr_err!(
+                "{}: the TDX Module calls it {:#x}, as it calls another one: not used\n",
+                owner,
+                id
+            );
+            held.quarantine(Why::WrongId, Leaf::SPDM_CREATE, Status::SUCCESS);
+            return Err(EIO);
+        };
+        let inner = Inner {
+            door: Door::new(kernel.clone()),
+            talk,
+            pages: Some(held),
+            stage: Stage::Created,
+            info: KVVec::new(),
+        };
+        let session = Self::assemble(kernel, &owner, function, id, inner);
+        Arc::pin_init(session, GFP_KERNEL).inspect_err(|_| pr_err!("{}: no memory for it\n", owner))
+    }
+
+    fn assemble(
+        kernel: &Kernel,
+        owner: &Owner,
+        function: FunctionId,
+        id: Id,
+        inner: Inner<T>,
+    ) -> impl PinInit<Self> {
+        let (kernel, owner) = (kernel.clone(), owner.clone());
+        pin_init!(Self {
+            kernel,
+            owner,
+            function,
+            id,
+            streams: Atomic::new(0),
+            inner <- new_mutex!(inner),
+        })
+    }
+
+    /// The function that it is with.
+    pub(crate) fn function(&self) -> FunctionId {
+        self.function
+    }
+
+    /// What the TDX Module calls it.
+    pub(crate) fn id(&self) -> u64 {
+        self.id.get()
+    }
+
+    /// The kernel's side of everything.
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// Who owns its next stream.
+    pub(crate) fn next_stream(&self) -> Owner {
+        let number = self.streams.fetch_add(1, Relaxed);
+        let object = Object::Stream(self.function.into(), number);
+        Owner::new(self.owner.user(), object)
+    }
+
+    /// How far it has come.
+    pub(crate) fn stage(&self) -> Stage {
+        self.inner.lock().stage
+    }
+
+    /// Connects to the device. Gives the length of the device info in bytes. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EALREADY`-like `EBUSY` if it was connected before; those of [`Talk::run`].
+    pub(crate) fn connect(&self) -> Result<usize> {
+        let mut inner = self.inner.lock();
+        if inner.stage != Stage::Created {
+            pr_err!(
+                "{}: was connected before, and is so once only\n",
+                self.owner
+            );
+            return Err(EBUSY);
+        }
+        inner.stage = Stage::Connecting;
+        let len = inner.session(self.id(), Task::Connect)?;
+        inner.stage = Stage::Connected;
+        inner.info = inner.talk.device_info(len)?;
+        pr_info!("{}: connected, {} bytes of device info\n", self.owner, len);
+        Ok(len)
+    }
+
+    /// Keeps the session alive, changes its key, or asks for the device info once more. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is not connected; those of [`Talk::run`].
+    pub(crate) fn manage(&self, operation: Management) -> Result {
+        let mut inner = self.inner.lock();
+        self.connected(&inner)?;
+        let len = inner.session(self.id(), Task::Manage(operation))?;
+        if operation == Management::DeviceInfo {
+            inner.info = inner.talk.device_info(len)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what fits of the device info, from byte `offset` on; gives how much that was. Sleeps.
+    pub(crate) fn device_info(&self, offset: usize, to: &mut [u8]) -> usize {
+        let inner = self.inner.lock();
+        let from = inner.info.get(offset..).unwrap_or(&[]);
+        let len = from.len().min(to.len());
+        if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        len
+    }
+
+    /// Disconnects, which is done at the end else. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is not connected; those of [`Talk::run`].
+    pub(crate) fn disconnect(&self) -> Result {
+        let mut inner = self.inner.lock();
+        self.connected(&inner)?;
+        inner.disconnect(self.id())
+    }
+
+    /// An exchange for the stream with this id.
+    pub(super) fn manage_keys(&self, stream: u64, operation: KeyManagement) -> Result {
+        let mut inner = self.inner.lock();
+        self.connected(&inner)?;
+        let Inner { door, talk, .. } = &mut *inner;
+        talk.run(self.id(), Errand::Stream(stream, operation, door))?;
+        Ok(())
+    }
+
+    /// Fails unless it is connected.
+    pub(super) fn must_be_connected(&self) -> Result {
+        self.connected(&self.inner.lock())
+    }
+
+    fn connected(&self, inner: &Inner<T>) -> Result {
+        if inner.stage == Stage::Connected {
+            return Ok(());
+        }
+        pr_err!("{}: is not connected\n", self.owner);
+        Err(EINVAL)
+    }
+}
+
+impl<T: Transport> Inner<T> {
+    fn session(&mut self, id: u64, task: Task) -> Result<usize> {
+        let Self { door, talk, .. } = self;
+        let mut slot = door.enter();
+        talk.run(id, Errand::Session(task, &mut slot))
+    }
+
+    /// One that fails is not tried again: TDH.SPDM.DELETE says whether it mattered.
+    fn disconnect(&mut self, id: u64) -> Result {
+        self.stage = Stage::Disconnected;
+        self.session(id, Task::Disconnect).map(drop)
+    }
+}
+
+/// Tells why a CREATE did not do it. The error to return.
+pub(super) fn not_created<M>(owner: &Owner, leaf: Leaf, error: HandOverError<M>) -> Error {
+    match error {
+        HandOverError::Back(_memory, status) => {
+            pr_err!(
+                "{}: {} answered {}; its memory is back\n",
+                owner,
+                leaf,
+                status
+            );
+            match status.masked() {
+                Status::SPDM_ENTRY_ALREADY_PRESENT => EEXIST,
+                Status::IOMMU_INVALID_STATE => ENODEV,
+                _ if status.is_recoverable() => EBUSY,
+                _ => EIO,
+            }
+        }
+        HandOverError::Refused(_memory, why) => {
+            pr_err!("{}: not made: {}\n", owner, why.text());
+            why.into()
+        }
+        HandOverError::Settled(settled) => {
+            pr_err!(
+                "{}: not made; {} of its pages stay with the TDX Module, {} were freed\n",
+                owner,
+                settled.quarantined,
+                settled.freed
+            );
+            EIO
+        }
+    }
+}
+
+/// Releases control pages by a DELETE, and tells how that went.
+pub(super) fn delete(
+    owner: &Owner,
+    leaf: Leaf,
+    released: Result<Blocks, ReleaseError<Blocks, Kernel>>,
+) {
+    match released {
+        Ok(_pages) => {}
+        // There is no later chance for the leaf, but one for the proof.
+        Err(ReleaseError::StillHeld(held, answer)) => {
+            held.quarantine(Why::ReleaseFailed, leaf, answer.status());
+        }
+        // The ledger has said it, unless every page is proved.
+        Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}
+        Err(ReleaseError::Settled(settled)) => pr_err!(
+            "{}: {} gave back a wrong list, but all {} pages are proved and freed\n",
+            owner,
+            leaf,
+            settled.freed
+        ),
+    }
+}
+
+#[pinned_drop]
+impl<T: Transport> PinnedDrop for Session<T> {
+    fn drop(self: Pin<&mut Self>) {
+        let id = self.id();
+        let (kernel, owner) = (&self.kernel, &self.owner);
+        // Nobody else has it any more; the lock is for the compiler.
+        let mut inner = self.inner.lock();
+        if matches!(inner.stage, Stage::Connecting | Stage::Connected) {
+            // It has told why, if it fails.
+            let _ = inner.disconnect(id);
+        }
+        let Some(pages) = inner.pages.take() else {
+            return;
+        };
+        let released = pages.release(Leaf::SPDM_DELETE, |recorded| {
+            match recorded.list(kernel.root()) {
+                Ok(listed) => kernel.seam().spdm_delete(id, listed),
+                Err(answer) => answer,
+            }
+        });
+        delete(owner, Leaf::SPDM_DELETE, released);
+    }
+}

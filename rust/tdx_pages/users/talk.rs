@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Exchanges of messages between the TDX Module and a device, by way of the host.
+//!
+//! A leaf that answers TDX_SPDM_REQUEST has written a message for the device; the host passes it on,
+//! puts what the device says where the leaf reads it, and calls the leaf again with the same
+//! operands, until it says something else. `[1]` V2 27/31
+
+use super::registry::Owner;
+use crate::abi::{
+    doe::{
+        DoeHeader,
+        HEADER_BYTES,
+        MAX_BYTES, //
+    },
+    ide::KeyManagement,
+    spdm::{
+        Management,
+        SpdmConfig, //
+    },
+    Leaf,
+    Status,
+    PAGE_SIZE, //
+};
+use crate::custody::{
+    listed::Recorded,
+    memory::{
+        Memory,
+        Platform, //
+    },
+    transitions::{
+        lend,
+        Answer,
+        LendError, //
+    }, //
+};
+use crate::mm::{
+    blocks::Node,
+    Blocks, //
+};
+use crate::platform::Kernel;
+use crate::seam::{
+    slot::{
+        Door,
+        Slot, //
+    },
+    spdm::Place, //
+};
+use kernel::prelude::*;
+
+/// Messages of one exchange, at most: it is a TDX Module or a device that never comes to an end that
+/// is ended by it.
+const MAX_MESSAGES: usize = 256;
+
+/// Key updates in the midst of one exchange, at most.
+const MAX_UPDATES: usize = 4;
+
+/// Bytes of a message behind its header, at most.
+// CAST: A few thousand.
+const MAX_PAYLOAD: usize = (MAX_BYTES - HEADER_BYTES) as usize;
+
+// CAST: 4096.
+const PAGE: usize = PAGE_SIZE as usize;
+
+/// What kind of data object a message is, from its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Protocol {
+    /// PCI vendor id of who defines the type.
+    pub(crate) vendor: u16,
+    /// Type of the data object.
+    pub(crate) object_type: u8,
+}
+
+/// The way to a device: a DOE mailbox, or what stands for one.
+pub(crate) trait Transport: Send + Unpin {
+    /// Sends `request` and waits for what the device says to it; gives its length. Both are without
+    /// the DOE header, of whole dwords. May sleep, and must not wait for ever: the session is locked
+    /// meanwhile, and so is the slot for extension SEAMCALLs.
+    fn transfer(
+        &mut self,
+        protocol: Protocol,
+        request: &[u8],
+        response: &mut [u8],
+    ) -> Result<usize>;
+}
+
+// The pages of an exchange, by their numbers; those for the device info stand behind.
+const CONFIG: usize = 0;
+const MAILBOX: Place = Place {
+    response: 1,
+    request: 2,
+};
+/// A key update has a mailbox of its own: the leaf in whose midst it is wanted has yet to read what
+/// the device said.
+const UPDATE_MAILBOX: Place = Place {
+    response: 3,
+    request: 4,
+};
+const FOLIOS: usize = 5;
+
+/// What an exchange is for.
+pub(crate) enum Errand<'a, 's> {
+    /// A leaf on the session, which needs the slot.
+    Session(Task, &'a mut Slot<'s, Kernel>),
+    /// TDH.IDE.STREAM.KM on the stream with this id, which does not. A key update in its midst does.
+    Stream(u64, KeyManagement, &'a mut Door<Kernel>),
+}
+
+/// See [`Errand::Session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// TDH.SPDM.CONNECT.
+    Connect,
+    /// TDH.SPDM.DISCONNECT.
+    Disconnect,
+    /// TDH.SPDM.MNG.
+    Manage(Management),
+}
+
+impl Errand<'_, '_> {
+    const fn leaf(&self) -> Leaf {
+        match self {
+            Self::Session(Task::Connect, _) => Leaf::SPDM_CONNECT,
+            Self::Session(Task::Disconnect, _) => Leaf::SPDM_DISCONNECT,
+            Self::Session(Task::Manage(_), _) => Leaf::SPDM_MNG,
+            Self::Stream(..) => Leaf::IDE_STREAM_KM,
+        }
+    }
+
+    const fn is_key_update(&self) -> bool {
+        matches!(self, Self::Session(Task::Manage(Management::KeyUpdate), _))
+    }
+
+    const fn brings_device_info(&self) -> bool {
+        matches!(
+            self,
+            Self::Session(Task::Connect | Task::Manage(Management::DeviceInfo), _)
+        )
+    }
+}
+
+/// One end of a session's talk: its pages, and the way to the device.
+pub(crate) struct Talk<T> {
+    kernel: Kernel,
+    owner: Owner,
+    transport: T,
+    // `None` after a leaf was left interrupted, which may still use them.
+    pages: Option<Blocks>,
+    request: KVec<u8>,
+    response: KVec<u8>,
+}
+
+impl<T: Transport> Talk<T> {
+    /// Allocates the pages on a node; `info` is SPDM_MAX_DEV_INFO_PAGES, checked. Configuration and
+    /// messages are zeroed, device info is not: the TDX Module says how much of it there is.
+    pub(crate) fn new(
+        kernel: &Kernel,
+        owner: &Owner,
+        transport: T,
+        config: SpdmConfig,
+        info: usize,
+        node: Node,
+    ) -> Result<Self> {
+        let pages = Blocks::with_folios(&[1; FOLIOS], info, node)?;
+        pages
+            .map()?
+            .write(CONFIG * PAGE, &config.word().to_le_bytes())?;
+        Ok(Self {
+            kernel: kernel.clone(),
+            owner: owner.clone(),
+            transport,
+            pages: Some(pages),
+            request: KVec::from_elem(0, MAX_PAYLOAD, GFP_KERNEL)?,
+            response: KVec::from_elem(0, MAX_PAYLOAD, GFP_KERNEL)?,
+        })
+    }
+
+    /// Runs an exchange on the session with this id to its end. The value is the length of the device
+    /// info in bytes, checked, where there is one; else it means nothing.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` for an answer of the TDX Module that ends it, `EBUSY` if that is "busy", `EPROTO` for
+    /// one that cannot be, or for an exchange without end, `ENOMEM`, `ESHUTDOWN`, and whatever the
+    /// transport says. Each is told in one line.
+    pub(crate) fn run(&mut self, session: u64, mut errand: Errand<'_, '_>) -> Result<usize> {
+        let leaf = errand.leaf();
+        let place = if errand.is_key_update() {
+            UPDATE_MAILBOX
+        } else {
+            MAILBOX
+        };
+        let mut updates = 0;
+        for _ in 0..MAX_MESSAGES {
+            let (answer, len) = self.step(session, &mut errand, place)?;
+            let status = answer.status();
+            if answer.is_success() {
+                return self.ended(&errand, len);
+            }
+            match status {
+                Status::SPDM_REQUEST => self.pass_on(leaf, place, len)?,
+                Status::SPDM_SESSION_KEY_REQUIRE_REFRESH
+                    if !errand.is_key_update() && updates < MAX_UPDATES =>
+                {
+                    updates += 1;
+                    self.update_key(session, &mut errand)?;
+                }
+                _ => {
+                    pr_err!("{}: {} answered {}\n", self.owner, leaf, status);
+                    return Err(if status.is_recoverable() { EBUSY } else { EIO });
+                }
+            }
+        }
+        pr_err!(
+            "{}: {} wants more than {} messages, given up\n",
+            self.owner,
+            leaf,
+            MAX_MESSAGES
+        );
+        Err(EPROTO)
+    }
+
+    /// Changes the session's key in the midst of another exchange: with its slot, if it has it.
+    fn update_key(&mut self, session: u64, errand: &mut Errand<'_, '_>) -> Result {
+        let task = Task::Manage(Management::KeyUpdate);
+        match errand {
+            Errand::Session(_, slot) => self.run(session, Errand::Session(task, slot))?,
+            Errand::Stream(_, _, door) => {
+                let mut slot = door.enter();
+                self.run(session, Errand::Session(task, &mut slot))?
+            }
+        };
+        Ok(())
+    }
+
+    /// Makes one step: lends the pages for one call. Gives what the leaf answered, and the length
+    /// beside it.
+    fn step(
+        &mut self,
+        session: u64,
+        errand: &mut Errand<'_, '_>,
+        place: Place,
+    ) -> Result<(Answer, u64)> {
+        let Some(pages) = self.pages.take() else {
+            pr_err!(
+                "{}: a leaf was left interrupted and may still use its messages: no exchange any more\n",
+                self.owner
+            );
+            return Err(EIO);
+        };
+        let leaf = errand.leaf();
+        let kernel = &self.kernel;
+        let mut len = 0;
+        let lent = lend(kernel, &self.owner, pages, leaf, |recorded| {
+            let (answer, said) = call(kernel, session, errand, place, recorded);
+            len = said;
+            answer
+        });
+        match lent {
+            Ok((pages, answer)) => {
+                self.pages = Some(pages);
+                Ok((answer, len))
+            }
+            Err(LendError::Refused(pages, why)) => {
+                self.pages = Some(pages);
+                pr_err!("{}: {} not called: {}\n", self.owner, leaf, why.text());
+                Err(why.into())
+            }
+            // The ledger has said it.
+            Err(LendError::Settled(_)) => Err(EIO),
+        }
+    }
+
+    /// Passes a request on, and puts the response where the leaf reads it.
+    fn pass_on(&mut self, leaf: Leaf, place: Place, len: u64) -> Result {
+        let mut mapping = self.pages.as_ref().ok_or(EIO)?.map()?;
+        let mut header = [0; HEADER_BYTES as usize];
+        mapping.read(place.request * PAGE, &mut header)?;
+        let header = DoeHeader::from_raw(u64::from_le_bytes(header));
+        // Its own word for the length is the one that V2 goes by.
+        let bytes = header.bytes().filter(|bytes| len <= *bytes);
+        let Some(payload) = bytes.and_then(|bytes| bytes.checked_sub(HEADER_BYTES)) else {
+            pr_err!(
+                "{}: {} wrote a message with the header {:#x}, of {} bytes: that is no data object of a page\n",
+                self.owner,
+                leaf,
+                header.raw(),
+                len
+            );
+            return Err(EPROTO);
+        };
+        let request = usize::try_from(payload)?;
+        let request = self.request.get_mut(..request).ok_or(EPROTO)?;
+        mapping.read(place.request * PAGE + header_bytes(), request)?;
+        let protocol = Protocol {
+            vendor: header.vendor(),
+            object_type: header.object_type(),
+        };
+        let got = self
+            .transport
+            .transfer(protocol, request, &mut self.response)
+            .inspect_err(|error| {
+                pr_err!(
+                    "{}: its device did not answer a message of {} bytes for {}: {:?}\n",
+                    self.owner,
+                    payload,
+                    leaf,
+                    error
+                );
+            })?;
+        let answer = u64::try_from(got)
+            .ok()
+            .filter(|got| *got != 0)
+            .and_then(|got| DoeHeader::new(protocol.vendor, protocol.object_type, got));
+        let (Some(answer), Some(response)) = (answer, self.response.get(..got)) else {
+            pr_err!(
+                "{}: its device answered {} bytes for {}: 4 to {} are possible, in whole dwords\n",
+                self.owner,
+                got,
+                leaf,
+                MAX_PAYLOAD
+            );
+            return Err(EPROTO);
+        };
+        mapping.write(place.response * PAGE, &answer.raw().to_le_bytes())?;
+        mapping.write(place.response * PAGE + header_bytes(), response)
+    }
+
+    /// Checks what a leaf said at its successful end.
+    fn ended(&self, errand: &Errand<'_, '_>, len: u64) -> Result<usize> {
+        if !errand.brings_device_info() {
+            return Ok(0);
+        }
+        let room = self.pages.as_ref().map_or(0, |pages| pages.pages());
+        let room = room.saturating_sub(FOLIOS).saturating_mul(PAGE);
+        usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= room)
+            .ok_or_else(|| {
+                pr_err!(
+                    "{}: {} says there are {} bytes of device info, and has been given room for {}\n",
+                    self.owner,
+                    errand.leaf(),
+                    len,
+                    room
+                );
+                EPROTO
+            })
+    }
+
+    /// Copies device info of this length out.
+    pub(crate) fn device_info(&self, len: usize) -> Result<KVVec<u8>> {
+        let mut info = KVVec::from_elem(0, len, GFP_KERNEL)?;
+        let mapping = self.pages.as_ref().ok_or(EIO)?.map()?;
+        mapping.read(FOLIOS * PAGE, &mut info)?;
+        Ok(info)
+    }
+}
+
+const fn header_bytes() -> usize {
+    // CAST: Eight.
+    HEADER_BYTES as usize
+}
+
+/// Makes the call that an errand wants.
+fn call(
+    kernel: &Kernel,
+    session: u64,
+    errand: &mut Errand<'_, '_>,
+    place: Place,
+    pages: Recorded<'_, Blocks>,
+) -> (Answer, u64) {
+    let seam = kernel.seam();
+    match errand {
+        Errand::Session(Task::Connect, slot) => match pages.list_rest(kernel.root()) {
+            Ok(listed) => seam.spdm_connect(slot, session, CONFIG, place, listed),
+            Err(answer) => (answer, 0),
+        },
+        Errand::Session(Task::Manage(Management::DeviceInfo), slot) => {
+            match pages.list_rest(kernel.root()) {
+                Ok(listed) => seam.spdm_recollect(slot, session, place, listed),
+                Err(answer) => (answer, 0),
+            }
+        }
+        Errand::Session(Task::Manage(operation), slot) => {
+            seam.spdm_manage(slot, session, *operation, place, pages)
+        }
+        Errand::Session(Task::Disconnect, slot) => {
+            seam.spdm_disconnect(slot, session, place, pages)
+        }
+        Errand::Stream(id, operation, _) => {
+            seam.ide_stream_km(session, *id, *operation, place, pages)
+        }
+    }
+}
