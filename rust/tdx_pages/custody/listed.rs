@@ -177,8 +177,6 @@ impl<M: Memory, R: PublishedRoot> Listed<'_, M, R, Tables> {
     }
 }
 
-// For SPDM and IDE metadata and messages; only suites and host tests name all of these yet.
-#[cfg_attr(not(any(TDX_PAGES_KUNIT, test)), expect(dead_code))]
 impl<M: Memory, R: PublishedRoot, F: PageEach> Listed<'_, M, R, F> {
     /// Page `n` of the whole memory by itself.
     pub(crate) fn page(&self, n: usize) -> Option<Hpa> {

@@ -128,8 +128,6 @@ pub(crate) enum LendError<T> {
     Settled(Settled),
 }
 
-// For messages and device info, whose users are not there yet.
-#[cfg_attr(all(not(TDX_PAGES_KUNIT), not(test)), expect(dead_code))]
 /// Lends `object` for one leaf that reads or writes its pages and keeps none.
 ///
 /// `call` lists the pages and makes the SEAMCALLs. Afterwards the memory is the host's again, with
