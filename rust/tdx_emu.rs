@@ -30,10 +30,7 @@ mod trap;
 use self::{
     debugfs::Files,
     memory::Memory,
-    model::{
-        Config,
-        Model, //
-    },
+    model::Config,
     trap::{
         Emu,
         Trap, //
@@ -67,13 +64,25 @@ module! {
             default: 8,
             description: "IOMMU_MT_PAGE_COUNT (8)",
         },
+        spdm_mt_pages: u32 {
+            default: 3,
+            description: "SPDM_MT_PAGE_COUNT (3)",
+        },
+        ide_mt_pages: u32 {
+            default: 1,
+            description: "IDE_MT_PAGE_COUNT (1)",
+        },
+        spdm_max_dev_info_pages: u32 {
+            default: 4,
+            description: "SPDM_MAX_DEV_INFO_PAGES (4)",
+        },
         features0: u64 {
             default: 0x80_0000_0040,
             description: "TDX_FEATURES0 (bit 6 TDX Connect, bit 39 extensions)",
         },
         profile_late: bool {
             default: false,
-            description: "TDH.IOMMU.CLEAR takes the id only and writes no list back (0)",
+            description: "Name control pages by HPA_LIST_INFO, and end objects by their id only (0)",
         },
         memory_mb: u64 {
             default: 8192,
@@ -96,6 +105,9 @@ fn config() -> Result<Config> {
         pool_u32: *module_parameters::pool_u32.value_ref(),
         ext_required: u64::from(*module_parameters::ext_required.value_ref()),
         iommu_mt_pages: u64::from(*module_parameters::iommu_mt_pages.value_ref()),
+        spdm_mt_pages: u64::from(*module_parameters::spdm_mt_pages.value_ref()),
+        ide_mt_pages: u64::from(*module_parameters::ide_mt_pages.value_ref()),
+        spdm_max_dev_info_pages: u64::from(*module_parameters::spdm_max_dev_info_pages.value_ref()),
         profile_late: *module_parameters::profile_late.value_ref(),
     };
     config.check().map_err(|what| {
@@ -114,7 +126,7 @@ impl kernel::Module for TdxEmu {
         let config = config()?;
         let memory = Memory::new(*module_parameters::memory_mb.value_ref())?;
         let covered = memory.covered_mb();
-        let files = Files::new(Trap::new(Emu::new(Model::new(memory, config))?)?);
+        let files = Files::new(Trap::new(Emu::new(memory, config)?)?);
         pr_info!(
             "software TDX Module on {} MiB: {} profile, global KeyID {}, pool of {} pages\n",
             covered,

@@ -49,9 +49,29 @@ pub(crate) enum Control {
     Balance = 7,
     /// One page. In: RCX HPA. Out: RCX type, RDX owner, R8 = 1 if private-dirty.
     Page = 8,
-    /// Stop honouring releases. In: RCX = 1: TDH.IOMMU.CLEAR succeeds but every page stays owned;
-    /// RCX = 2: only the page in RDX stays owned; 0 ends it, and lets the kept pages go.
+    /// Stop honouring releases. In: RCX = 1: TDH.IOMMU.CLEAR, TDH.SPDM.DELETE and
+    /// TDH.IDE.STREAM.DELETE succeed but every page stays owned; RCX = 2: only the page in RDX stays
+    /// owned; 0 ends it, and lets the kept pages go.
     KeepPages = 9,
+    /// How exchanges with a device go. In: RCX = 0: each has RDX rounds of a request and a response
+    /// (3); RCX = 1: device info has RDX bytes (5000), and at most as many as the pages given; RCX = 2:
+    /// it is said to have RDX bytes, 0 for the truth; RCX = 3: the key of a session lasts for RDX
+    /// requests, 0 for any number. Then each exchange of the session answers
+    /// SPDM_SESSION_KEY_REQUIRE_REFRESH where a request was due, until TDH.SPDM.MNG updated the key.
+    Exchange = 10,
+    /// Lie about released pages, in the list and in the word that a DELETE answers and in the list of
+    /// TDH.IOMMU.CLEAR. In the v2 profile; which pages are let go is not touched. In: RCX = 0: the
+    /// truth; 1: RDX pages, 1 to 512, in the word; 2: the page RDX, any word, at index R8; 3: the first
+    /// page again at index RDX; 4: every page RDX places further on; 5: backwards; 6: RDX for the whole
+    /// word; 7: the truth, but no list is written.
+    Released = 11,
+    /// Update the TDX Module at run time. In: RCX = 1: it begins, and every leaf but TDH.SYS.RD answers
+    /// SYS_NOT_READY; 0: it is done; 2: it is done, EXT_REQUIRED is 1 and RDX pages are wanted for the
+    /// pool. Objects stay through it.
+    Update = 12,
+    /// Objects. Out: RCX IOMMUs, RDX sessions, R8 streams, R9 = 1 while the slot of the extension
+    /// SEAMCALLs is taken.
+    Objects = 13,
 }
 
 impl Control {
@@ -74,6 +94,10 @@ impl Control {
             Self::Balance,
             Self::Page,
             Self::KeepPages,
+            Self::Exchange,
+            Self::Released,
+            Self::Update,
+            Self::Objects,
         ]
         .into_iter()
         .find(|control| control.leaf().raw() == rax)
@@ -86,12 +110,12 @@ mod tests {
 
     #[test]
     fn a_real_tdx_module_refuses_every_control_call() {
-        for n in 0..=9 {
+        for n in 0..=13 {
             let control = Control::from_raw(MARK | n).unwrap();
             assert!(control.leaf().has_reserved_bits());
             assert_eq!(control.leaf().raw() >> 63, 0);
         }
-        assert_eq!(Control::from_raw(MARK | 10), None);
+        assert_eq!(Control::from_raw(MARK | 14), None);
         assert_eq!(Control::from_raw(7), None);
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod spdm;
 pub(crate) mod status;
 
 pub(crate) use self::block::Block;
+pub(crate) use self::function::FunctionId;
 pub(crate) use self::hpa::Hpa;
 pub(crate) use self::leaf::Leaf;
 pub(crate) use self::status::Status;

@@ -75,16 +75,24 @@ unsafe extern "C" fn tdx_emu_show_state(m: *mut bindings::seq_file, emu: *mut c_
     // SAFETY: It lives as long as the files.
     let emu = unsafe { &*emu.cast::<Emu>().cast_const() };
     inspect_owned(emu);
-    let (balance, iommus, bugs) =
-        emu.with(|model| (model.balance(), model.iommu_count(), model.bugs().clone()));
+    let (balance, bugs) = emu.with(|model| (model.balance(), model.bugs().clone()));
+    let (iommus, sessions, streams) = emu.with(|model| {
+        (
+            model.iommu_count(),
+            model.session_count(),
+            model.stream_count(),
+        )
+    });
     for (key, value) in [
         ("handed_over", balance.taken),
         ("released", balance.released),
         ("pool", balance.pool),
         ("held", balance.held),
         ("unproved", balance.unproved),
-        // CAST: A small count.
+        // CAST: Small counts.
         ("iommus", iommus as u64),
+        ("sessions", sessions as u64),
+        ("streams", streams as u64),
         ("host_bugs", bugs.total()),
     ] {
         seq_print!(m, "{} {}\n", key, value);

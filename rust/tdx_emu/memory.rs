@@ -10,6 +10,10 @@ use super::{
     },
     bindings,
     model::{
+        ide::{
+            Stream,
+            STREAMS, //
+        },
         iommus::IOMMUS,
         machine::{
             Check,
@@ -17,6 +21,10 @@ use super::{
             List, //
         },
         page::PageState,
+        spdm::{
+            Session,
+            SESSIONS, //
+        },
         Machine, //
     }, //
 };
@@ -34,6 +42,16 @@ pub(crate) fn phys_bits() -> u32 {
 pub(crate) struct Memory {
     states: VVec<PageState>,
     lists: VVec<List>,
+    sessions: VVec<Option<Session>>,
+    streams: VVec<Option<Stream>>,
+    object_lists: VVec<List>,
+}
+
+/// Room for so many lists.
+// The one that is copied fills a page of the stack: one at a time.
+#[inline(never)]
+fn lists(count: usize) -> Result<VVec<List>> {
+    Ok(VVec::from_elem([0; ROOT_ENTRIES], count, GFP_KERNEL)?)
 }
 
 impl Memory {
@@ -49,7 +67,10 @@ impl Memory {
         Ok(Self {
             // CAST: 64-bit only.
             states: VVec::from_elem(PageState::FREE, pages as usize, GFP_KERNEL)?,
-            lists: VVec::from_elem([0; ROOT_ENTRIES], IOMMUS, GFP_KERNEL)?,
+            lists: lists(IOMMUS)?,
+            sessions: VVec::from_elem(None, SESSIONS, GFP_KERNEL)?,
+            streams: VVec::from_elem(None, STREAMS, GFP_KERNEL)?,
+            object_lists: lists(SESSIONS + STREAMS)?,
         })
     }
 
@@ -75,6 +96,30 @@ impl Machine for Memory {
 
     fn lists_mut(&mut self) -> &mut [List] {
         &mut self.lists
+    }
+
+    fn sessions(&self) -> &[Option<Session>] {
+        &self.sessions
+    }
+
+    fn sessions_mut(&mut self) -> &mut [Option<Session>] {
+        &mut self.sessions
+    }
+
+    fn streams(&self) -> &[Option<Stream>] {
+        &self.streams
+    }
+
+    fn streams_mut(&mut self) -> &mut [Option<Stream>] {
+        &mut self.streams
+    }
+
+    fn object_lists(&self) -> &[List] {
+        &self.object_lists
+    }
+
+    fn object_lists_mut(&mut self) -> &mut [List] {
+        &mut self.object_lists
     }
 
     fn kind(&self, page: Hpa) -> Kind {

@@ -32,7 +32,6 @@ mod tests {
             },
             Config,
             Machine,
-            Model,
             Regs, //
         },
         trap::Emu, //
@@ -83,9 +82,12 @@ mod tests {
             pool_u32: false,
             ext_required: 0,
             iommu_mt_pages: 0,
+            spdm_mt_pages: 1,
+            ide_mt_pages: 1,
+            spdm_max_dev_info_pages: 1,
             profile_late: false,
         };
-        Emu::new(Model::new(memory()?, config))
+        Emu::new(memory()?, config)
     }
 
     fn call(emu: &Emu, rax: u64, rcx: u64, rdx: u64) -> Regs {

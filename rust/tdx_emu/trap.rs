@@ -6,6 +6,7 @@ use super::{
     bindings,
     memory::Memory,
     model::{
+        Config,
         Model,
         Regs, //
     }, //
@@ -64,9 +65,11 @@ pub(crate) struct Emu {
 unsafe impl Sync for Emu {}
 
 impl Emu {
-    /// A model that nobody can reach yet.
-    pub(crate) fn new(model: Model<Memory>) -> Result<KBox<Self>> {
-        let model = UnsafeCell::new(model);
+    /// A model on `memory` that nobody can reach yet. `config` has passed its check.
+    // It is some kilobytes on its way to the heap, which must not be in the caller's frame as well.
+    #[inline(never)]
+    pub(crate) fn new(memory: Memory, config: Config) -> Result<KBox<Self>> {
+        let model = UnsafeCell::new(Model::new(memory, config));
         Ok(KBox::new(Self { model }, GFP_KERNEL)?)
     }
 

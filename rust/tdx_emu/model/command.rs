@@ -11,7 +11,9 @@ use crate::abi::{
 };
 use core::str::SplitAsciiWhitespace;
 
-const COMMANDS: &str = "want one of: reset, fail, nofail, interrupt, refuse, field, nofield, keep";
+const COMMANDS: &str =
+    "want one of: reset, fail, nofail, interrupt, refuse, field, nofield, keep, \
+                        rounds, device_info, told, key_lasts, released, update";
 const FAIL: &str = "want: fail LEAF NTH TIMES STATUS [after]";
 const NOFAIL: &str = "want: nofail LEAF";
 const INTERRUPT: &str = "want: interrupt LEAF K";
@@ -19,6 +21,13 @@ const REFUSE: &str = "want: refuse HPA, the register base of an IOMMU";
 const FIELD: &str = "want: field ID VALUE";
 const NOFIELD: &str = "want: nofield ID";
 const KEEP: &str = "want: keep all | none | HPA";
+const ROUNDS: &str = "want: rounds N, of each exchange with a device";
+const DEVICE_INFO: &str = "want: device_info BYTES";
+const TOLD: &str = "want: told BYTES of device info, 0 for the truth";
+const KEY_LASTS: &str = "want: key_lasts N requests, 0 for any number";
+const RELEASED: &str = "want: released truth | count N | foreign HPA INDEX | repeated INDEX | \
+                        shifted BY | reversed | word WORD | unwritten";
+const UPDATE: &str = "want: update begin | done [POOL_PAGES]";
 const RESET: &str = "want: reset, without operands";
 
 /// Reads a line. Gives the registers of the control call, or what is allowed instead; [`None`] for
@@ -38,6 +47,12 @@ pub(crate) fn parse(line: &str) -> Result<Option<Regs>, &'static str> {
         "field" => (set_field(&mut words), FIELD),
         "nofield" => (no_field(&mut words), NOFIELD),
         "keep" => (keep(&mut words), KEEP),
+        "rounds" => (exchange(0, &mut words), ROUNDS),
+        "device_info" => (exchange(1, &mut words), DEVICE_INFO),
+        "told" => (exchange(2, &mut words), TOLD),
+        "key_lasts" => (exchange(3, &mut words), KEY_LASTS),
+        "released" => (released(&mut words), RELEASED),
+        "update" => (update(&mut words), UPDATE),
         _ => return Err(COMMANDS),
     };
     match (parsed, words.next()) {
@@ -118,6 +133,53 @@ fn keep(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
         rcx,
         rdx,
         ..call(Control::KeepPages)
+    })
+}
+
+fn exchange(what: u64, words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    Some(Regs {
+        rcx: what,
+        rdx: number(words.next()?)?,
+        ..call(Control::Exchange)
+    })
+}
+
+fn released(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let (rcx, operands) = match words.next()? {
+        "truth" => (0, 0),
+        "count" => (1, 1),
+        "foreign" => (2, 2),
+        "repeated" => (3, 1),
+        "shifted" => (4, 1),
+        "reversed" => (5, 0),
+        "word" => (6, 1),
+        "unwritten" => (7, 0),
+        _ => return None,
+    };
+    let mut regs = Regs {
+        rcx,
+        ..call(Control::Released)
+    };
+    if operands > 0 {
+        regs.rdx = number(words.next()?)?;
+    }
+    if operands > 1 {
+        regs.r8 = number(words.next()?)?;
+    }
+    Some(regs)
+}
+
+fn update(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let (rcx, rdx) = match (words.next()?, words.next()) {
+        ("begin", None) => (1, 0),
+        ("done", None) => (0, 0),
+        ("done", Some(pages)) => (2, number(pages)?),
+        _ => return None,
+    };
+    Some(Regs {
+        rcx,
+        rdx,
+        ..call(Control::Update)
     })
 }
 
@@ -214,6 +276,31 @@ mod tests {
     }
 
     #[test]
+    fn commands_about_sessions() {
+        for (line, control, rcx, rdx, r8) in [
+            ("rounds 7", Control::Exchange, 0, 7, 0),
+            ("device_info 0x20", Control::Exchange, 1, 32, 0),
+            ("told 9000", Control::Exchange, 2, 9000, 0),
+            ("key_lasts 2", Control::Exchange, 3, 2, 0),
+            ("released truth", Control::Released, 0, 0, 0),
+            ("released count 4", Control::Released, 1, 4, 0),
+            ("released foreign 0x1000 2", Control::Released, 2, 0x1000, 2),
+            ("released repeated 1", Control::Released, 3, 1, 0),
+            ("released shifted 1", Control::Released, 4, 1, 0),
+            ("released reversed", Control::Released, 5, 0, 0),
+            ("released word 0x5", Control::Released, 6, 5, 0),
+            ("released unwritten", Control::Released, 7, 0, 0),
+            ("update begin", Control::Update, 1, 0, 0),
+            ("update done", Control::Update, 0, 0, 0),
+            ("update done 40", Control::Update, 2, 40, 0),
+        ] {
+            let regs = ok(line);
+            assert_eq!(Control::from_raw(regs.rax), Some(control), "{line}");
+            assert_eq!((regs.rcx, regs.rdx, regs.r8), (rcx, rdx, r8), "{line}");
+        }
+    }
+
+    #[test]
     fn nothing_to_do() {
         for line in ["", "   \t", "# a comment", "  # another"] {
             assert_eq!(parse(line), Ok(None), "{line:?}");
@@ -249,6 +336,19 @@ mod tests {
             ("nofield", NOFIELD),
             ("keep", KEEP),
             ("keep some", KEEP),
+            ("rounds", ROUNDS),
+            ("device_info many", DEVICE_INFO),
+            ("told 1 2", TOLD),
+            ("key_lasts", KEY_LASTS),
+            ("released", RELEASED),
+            ("released lies", RELEASED),
+            ("released count", RELEASED),
+            ("released foreign 1", RELEASED),
+            ("released reversed 1", RELEASED),
+            ("update", UPDATE),
+            ("update begin 5", UPDATE),
+            ("update done now", UPDATE),
+            ("update done 5 5", UPDATE),
         ] {
             assert_eq!(parse(line), Err(want), "{line:?}");
         }

@@ -10,6 +10,7 @@ use super::{
     },
     machine::Machine,
     regs::Regs,
+    released::Released,
     Model, //
 };
 use crate::abi::{
@@ -21,7 +22,8 @@ use crate::abi::{
     status::Operand,
     Hpa,
     Leaf,
-    Status, //
+    Status,
+    ROOT_ENTRIES, //
 };
 
 const fn bad(operand: Operand) -> Status {
@@ -63,6 +65,16 @@ impl<M: Machine> Model<M> {
             }
             Control::Page => self.read_page(regs)?,
             Control::KeepPages => self.keep_pages(regs)?,
+            Control::Exchange => self.set_manners(regs)?,
+            Control::Released => self.set_released(regs)?,
+            Control::Update => self.update(regs)?,
+            Control::Objects => {
+                // CAST: Small counts.
+                regs.rcx = self.iommu_count() as u64;
+                regs.rdx = self.session_count() as u64;
+                regs.r8 = self.stream_count() as u64;
+                regs.r9 = u64::from(self.ext_slot.running().is_some());
+            }
         }
         Ok(())
     }
@@ -118,6 +130,63 @@ impl<M: Machine> Model<M> {
         regs.rcx = state.page_type() as u64;
         regs.rdx = u64::from(state.owner());
         regs.r8 = u64::from(state.is_dirty());
+        Ok(())
+    }
+
+    fn set_manners(&mut self, regs: &Regs) -> Result<(), Status> {
+        let value = regs.rdx;
+        let manners = &mut self.manners;
+        match regs.rcx {
+            0 => manners.rounds = value,
+            1 => manners.device_info = value,
+            2 => manners.told = (value != 0).then_some(value),
+            3 => manners.key_lasts = value,
+            _ => return Err(bad(Operand::Rcx)),
+        }
+        Ok(())
+    }
+
+    fn set_released(&mut self, regs: &Regs) -> Result<(), Status> {
+        // An index into a list.
+        let index = |operand| {
+            let word = match operand {
+                Operand::R8 => regs.r8,
+                _ => regs.rdx,
+            };
+            usize::try_from(word)
+                .ok()
+                .filter(|index| *index < ROOT_ENTRIES)
+                .ok_or(bad(operand))
+        };
+        self.faults.released = match regs.rcx {
+            0 => Released::Truth,
+            1 if matches!(regs.rdx, 1..=512) => Released::Count(regs.rdx),
+            1 => return Err(bad(Operand::Rdx)),
+            2 => Released::Foreign {
+                hpa: regs.rdx,
+                index: index(Operand::R8)?,
+            },
+            3 => Released::Repeated(index(Operand::Rdx)?),
+            4 => Released::Shifted(index(Operand::Rdx)?),
+            5 => Released::Reversed,
+            6 => Released::Word(regs.rdx),
+            7 => Released::Unwritten,
+            _ => return Err(bad(Operand::Rcx)),
+        };
+        Ok(())
+    }
+
+    fn update(&mut self, regs: &Regs) -> Result<(), Status> {
+        match regs.rcx {
+            0 => self.updating = false,
+            1 => self.updating = true,
+            2 => {
+                self.updating = false;
+                self.ext_ready = false;
+                self.fields.require_ext(regs.rdx);
+            }
+            _ => return Err(bad(Operand::Rcx)),
+        }
         Ok(())
     }
 

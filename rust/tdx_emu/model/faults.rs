@@ -2,6 +2,7 @@
 
 //! What a test makes go wrong.
 
+use super::released::Released;
 use crate::abi::{
     Hpa,
     Leaf,
@@ -68,6 +69,7 @@ pub(crate) struct Faults {
     interrupts: [u64; LEAVES],
     refused: [Option<u64>; REFUSALS],
     pub(crate) keep: Keep,
+    pub(crate) released: Released,
 }
 
 impl Faults {
@@ -77,6 +79,7 @@ impl Faults {
         interrupts: [0; LEAVES],
         refused: [None; REFUSALS],
         keep: Keep::None,
+        released: Released::Truth,
     };
 
     /// Adds a fault behind those that a leaf has already; `false` if there is no room.

@@ -14,12 +14,6 @@ const COUNT: usize = Field::ALL.len();
 #[derive(Clone, Debug)]
 pub(crate) struct Fields([Option<u64>; COUNT]);
 
-/// Metadata pages of an SPDM session and of an IDE stream, and the most pages of device info. The
-/// real values are not public. `[I]`
-const SPDM_MT_PAGES: u64 = 2;
-const IDE_MT_PAGES: u64 = 1;
-const MAX_DEV_INFO_PAGES: u64 = 4;
-
 impl Fields {
     /// The fields of a freshly loaded TDX Module.
     pub(crate) fn new(config: &Config) -> Self {
@@ -34,9 +28,12 @@ impl Fields {
             (pool, config.pool_pages),
             (required, config.ext_required),
             (Field::IOMMU_MT_PAGE_COUNT, config.iommu_mt_pages),
-            (Field::SPDM_MT_PAGE_COUNT, SPDM_MT_PAGES),
-            (Field::IDE_MT_PAGE_COUNT, IDE_MT_PAGES),
-            (Field::SPDM_MAX_DEV_INFO_PAGES, MAX_DEV_INFO_PAGES),
+            (Field::SPDM_MT_PAGE_COUNT, config.spdm_mt_pages),
+            (Field::IDE_MT_PAGE_COUNT, config.ide_mt_pages),
+            (
+                Field::SPDM_MAX_DEV_INFO_PAGES,
+                config.spdm_max_dev_info_pages,
+            ),
         ] {
             // A value that its field cannot hold is refused before, by `Config::check()`.
             let _ = fields.set(field, Some(value));
@@ -70,7 +67,12 @@ impl Fields {
     /// Whether the feature of a field is there: a field of TDX Connect or of the extensions means
     /// something with its feature bit only. `[1]` V2 08/31
     pub(crate) fn is_readable(&self, field: Field) -> bool {
-        let wanted = match field {
+        self.features().has(Self::feature(field))
+    }
+
+    /// The feature that a field belongs to; 0 for one that is always there.
+    pub(crate) fn feature(field: Field) -> u64 {
+        match field {
             Field::POOL_REQUIRED_PAGES_U16
             | Field::POOL_REQUIRED_PAGES_U32
             | Field::EXT_REQUIRED_U16
@@ -80,8 +82,7 @@ impl Fields {
             | Field::IOMMU_MT_PAGE_COUNT
             | Field::SPDM_MAX_DEV_INFO_PAGES => Features0::TDX_CONNECT,
             _ => 0,
-        };
-        self.features().has(wanted)
+        }
     }
 
     /// The lowest field id above `id`, or the lowest of all; [`None`] past the last one.
@@ -110,6 +111,33 @@ impl Fields {
         ] {
             if let Some(Some(pages)) = self.slot(field) {
                 *pages = pages.saturating_sub(1);
+            }
+        }
+    }
+
+    /// EXT_REQUIRED; [`None`] where it is missing.
+    pub(crate) fn ext_required(&self) -> Option<u64> {
+        self.get(Field::EXT_REQUIRED_U16)
+            .or(self.get(Field::EXT_REQUIRED_U8))
+    }
+
+    /// A TDX Module that took the place of another one wants its extensions initialised and a pool of
+    /// so many pages.
+    pub(crate) fn require_ext(&mut self, pool_pages: u64) {
+        for (fields, value) in [
+            ([Field::EXT_REQUIRED_U16, Field::EXT_REQUIRED_U8], 1),
+            (
+                [
+                    Field::POOL_REQUIRED_PAGES_U16,
+                    Field::POOL_REQUIRED_PAGES_U32,
+                ],
+                pool_pages,
+            ),
+        ] {
+            for field in fields {
+                if let Some(slot @ Some(_)) = self.slot(field) {
+                    *slot = Some(value);
+                }
             }
         }
     }

@@ -73,6 +73,11 @@ impl Iommus {
         }
     }
 
+    /// The slot of the first one that is set up.
+    pub(crate) fn first(&self) -> Option<usize> {
+        self.slots.iter().position(Option::is_some)
+    }
+
     /// The generation that pages of an owner have.
     pub(crate) fn generation(&self, owner: u16) -> u64 {
         owner

@@ -6,7 +6,10 @@ use super::{
     bugs::Bug,
     machine::Machine,
     page::PageType,
-    regs::Regs,
+    regs::{
+        Operands,
+        Regs, //
+    },
     Model, //
 };
 use crate::abi::{
@@ -102,7 +105,7 @@ impl<M: Machine> Model<M> {
 
     /// TDH.EXT.INIT. Nothing in, nothing out; resumed by calling it again. `[1]`
     pub(super) fn ext_init(&mut self) -> Result<(), Status> {
-        const NOTHING: [u64; 2] = [0; 2];
+        const NOTHING: Operands = [0; 9];
 
         self.ext()?;
         if self.fields.pool_wanted() > 0 {

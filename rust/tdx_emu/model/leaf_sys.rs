@@ -3,6 +3,7 @@
 //! System leaves.
 
 use super::{
+    fields::Fields,
     machine::Machine,
     regs::Regs,
     Model, //
@@ -30,7 +31,9 @@ impl<M: Machine> Model<M> {
             .fields
             .get(field)
             .ok_or(Status::METADATA_FIELD_ID_INCORRECT)?;
-        if !self.fields.is_readable(field) {
+        // Before TDH.SYS.CONFIG no feature is opted in. `[1]` V2 08/31, of an update `[I]`
+        let hidden = self.updating && Fields::feature(field) != 0;
+        if hidden || !self.fields.is_readable(field) {
             return Err(Status::METADATA_FIELD_NOT_READABLE);
         }
         regs.r8 = value;

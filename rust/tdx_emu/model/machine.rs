@@ -2,13 +2,17 @@
 
 //! What the software TDX Module runs on: the memory of the machine, and room for its own records.
 
-use super::page::PageState;
+use super::{
+    ide::Stream,
+    page::PageState,
+    spdm::Session, //
+};
 use crate::abi::{
     Hpa,
     ROOT_ENTRIES, //
 };
 
-/// Room for the list of one IOMMU_MT, as it was given in the root page.
+/// Room for the list of pages of one object, as it was given in the root page.
 pub(crate) type List = [u64; ROOT_ENTRIES];
 
 /// What is at an HPA.
@@ -48,6 +52,38 @@ pub(crate) trait Machine {
 
     /// The same, to change them.
     fn lists_mut(&mut self) -> &mut [List];
+
+    /// A slot for each session that there can be at a time, at most
+    /// [`SESSIONS`](super::spdm::SESSIONS). Without slots no session can be made.
+    fn sessions(&self) -> &[Option<Session>] {
+        &[]
+    }
+
+    /// The same, to change them.
+    fn sessions_mut(&mut self) -> &mut [Option<Session>] {
+        &mut []
+    }
+
+    /// A slot for each IDE stream that there can be at a time, at most
+    /// [`STREAMS`](super::ide::STREAMS).
+    fn streams(&self) -> &[Option<Stream>] {
+        &[]
+    }
+
+    /// The same, to change them.
+    fn streams_mut(&mut self) -> &mut [Option<Stream>] {
+        &mut []
+    }
+
+    /// A list for each session that there may ever be, and behind them one for each stream.
+    fn object_lists(&self) -> &[List] {
+        &[]
+    }
+
+    /// The same, to change them.
+    fn object_lists_mut(&mut self) -> &mut [List] {
+        &mut []
+    }
 
     /// What is at `page`.
     fn kind(&self, page: Hpa) -> Kind;

@@ -15,20 +15,31 @@ pub(crate) mod bugs;
 pub(crate) mod command;
 mod control;
 pub(crate) mod counters;
+pub(crate) mod exchange;
 pub(crate) mod faults;
 mod fields;
+pub(crate) mod ide;
 pub(crate) mod iommus;
+mod leaf_exchange;
 pub(crate) mod leaf_ext;
+mod leaf_ide;
 mod leaf_iommu;
+mod leaf_km;
 mod leaf_page;
+mod leaf_spdm;
 mod leaf_sys;
+mod lists;
 pub(crate) mod machine;
 pub(crate) mod page;
 mod pages;
 mod regs;
+mod released;
 mod resume;
 #[cfg(test)]
 pub(crate) mod sim;
+pub(crate) mod spdm;
+mod table;
+mod talk;
 
 pub(crate) use self::machine::Machine;
 pub(crate) use self::pages::Balance;
@@ -37,11 +48,13 @@ pub(crate) use self::regs::Regs;
 use self::{
     bugs::Bugs,
     counters::Counters,
+    exchange::ExtSlot,
     faults::Faults,
     fields::Fields,
     iommus::Iommus,
     pages::Pages,
-    resume::Resume, //
+    resume::Resume,
+    talk::Manners, //
 };
 use crate::abi::{
     emu::Control,
@@ -69,7 +82,14 @@ pub(crate) struct Config {
     pub(crate) ext_required: u64,
     /// IOMMU_MT_PAGE_COUNT.
     pub(crate) iommu_mt_pages: u64,
-    /// The late profile instead of v2: TDH.IOMMU.CLEAR writes no list back.
+    /// SPDM_MT_PAGE_COUNT.
+    pub(crate) spdm_mt_pages: u64,
+    /// IDE_MT_PAGE_COUNT.
+    pub(crate) ide_mt_pages: u64,
+    /// SPDM_MAX_DEV_INFO_PAGES.
+    pub(crate) spdm_max_dev_info_pages: u64,
+    /// The late profile instead of v2: control pages of sessions and streams are named by
+    /// HPA_LIST_INFO, and what ends an object takes its id only and writes no list back.
     pub(crate) profile_late: bool,
 }
 
@@ -89,6 +109,15 @@ impl Config {
         }
         if self.iommu_mt_pages > Field::IOMMU_MT_PAGE_COUNT.max() {
             return Err("iommu_mt_pages is above 65535, which the field cannot hold");
+        }
+        if self.spdm_mt_pages > Field::SPDM_MT_PAGE_COUNT.max() {
+            return Err("spdm_mt_pages is above 65535, which the field cannot hold");
+        }
+        if self.ide_mt_pages > Field::IDE_MT_PAGE_COUNT.max() {
+            return Err("ide_mt_pages is above 65535, which the field cannot hold");
+        }
+        if self.spdm_max_dev_info_pages > Field::SPDM_MAX_DEV_INFO_PAGES.max() {
+            return Err("spdm_max_dev_info_pages is above 65535, which the field cannot hold");
         }
         if self.phys_bits < 13 || self.phys_bits > 51 {
             return Err(
@@ -114,6 +143,10 @@ pub(crate) struct Model<M> {
     resume: Resume,
     counters: Counters,
     ext_ready: bool,
+    ext_slot: ExtSlot,
+    manners: Manners,
+    /// It is being updated at run time, and not ready meanwhile.
+    updating: bool,
 }
 
 impl<M: Machine> Model<M> {
@@ -126,9 +159,12 @@ impl<M: Machine> Model<M> {
             fields: Fields::new(&config),
             iommus: Iommus::NONE,
             faults: Faults::NONE,
-            resume: Resume::default(),
+            resume: Resume::NOTHING,
             counters: Counters::default(),
             ext_ready: false,
+            ext_slot: ExtSlot::FREE,
+            manners: Manners::USUAL,
+            updating: false,
             config,
         }
     }
@@ -146,18 +182,23 @@ impl<M: Machine> Model<M> {
         regs.rax = status.raw();
     }
 
-    /// The checks of RAX in the order of M15: reserved bits, version, leaf number. `[1]`
+    /// The checks of RAX in the order of M15: reserved bits, version, ready, leaf number. `[1]`
     ///
-    /// It would be shut down or not ready between the last two; a fault can say so.
+    /// It would be shut down between the second and the third; a fault can say so. Not ready,
+    /// TDH.SYS.RD is answered all the same, `[1]`; that a run-time update looks like that is `[I]`.
     fn dispatch(&mut self, leaf: Leaf, regs: &mut Regs) -> Status {
         const BAD_RAX: Status = Status::OPERAND_INVALID.on(Operand::Rax);
 
         if leaf.has_reserved_bits() || leaf.version() != 0 {
             return BAD_RAX;
         }
+        if self.updating && leaf != Leaf::SYS_RD {
+            return Status::SYS_NOT_READY;
+        }
         let Some(place) = faults::index(leaf.number()) else {
             return BAD_RAX;
         };
+        let asked = (regs.rcx, regs.rdx);
         let fault = self.faults.hit(place);
         let status = match fault {
             Some(fault) if !fault.after => fault.status,
@@ -173,7 +214,39 @@ impl<M: Machine> Model<M> {
         if !stays {
             self.resume.end(leaf);
         }
+        if !stays && fault.is_some() {
+            self.break_off(leaf, asked, status);
+        }
         status
+    }
+
+    /// A fault is an end for what is said to a device, too, unless the answer says that it goes on, or
+    /// that this call was wrong. `[I]`
+    fn break_off(&mut self, leaf: Leaf, (rcx, rdx): (u64, u64), status: Status) {
+        let goes_on = status.is_success_class()
+            || [
+                Status::SPDM_REQUEST,
+                Status::SPDM_SESSION_KEY_REQUIRE_REFRESH,
+                Status::SDPM_INVALID_MESSAGE,
+                Status::IDE_STREAM_INVALID_RESPONSE,
+                Status::OPERAND_INVALID,
+            ]
+            .contains(&status.masked());
+        if goes_on {
+            return;
+        }
+        if leaf == Leaf::IDE_STREAM_KM {
+            let streams = self.pages.machine.streams_mut();
+            let found = table::find(streams, ide::FIRST_ID, rdx).map(|(slot, _)| slot);
+            if let Some(Some(stream)) = found.and_then(|slot| streams.get_mut(slot)) {
+                stream.exchange = None;
+            }
+        }
+        if let Some(running) = self.ext_slot.running() {
+            if running.leaf == leaf && running.id == rcx {
+                self.ext_slot.end(&running);
+            }
+        }
     }
 
     fn run(&mut self, leaf: Leaf, regs: &mut Regs) -> Result<(), Status> {
@@ -186,13 +259,17 @@ impl<M: Machine> Model<M> {
             Leaf::PHYMEM_PAGE_WBINVD => self.phymem_page_wbinvd(regs),
             Leaf::PHYMEM_PAGE_RECLAIM => self.phymem_page_reclaim(regs),
             Leaf::PHYMEM_PAGE_RDMD => self.phymem_page_rdmd(regs),
-            _ => self.session_leaf(),
+            Leaf::SPDM_CREATE => self.spdm_create(regs),
+            Leaf::SPDM_DELETE => self.spdm_delete(regs),
+            Leaf::SPDM_CONNECT => self.spdm_connect(regs),
+            Leaf::SPDM_DISCONNECT => self.spdm_disconnect(regs),
+            Leaf::SPDM_MNG => self.spdm_mng(regs),
+            Leaf::IDE_STREAM_CREATE => self.ide_stream_create(regs),
+            Leaf::IDE_STREAM_BLOCK => self.ide_stream_block(regs),
+            Leaf::IDE_STREAM_DELETE => self.ide_stream_delete(regs),
+            Leaf::IDE_STREAM_KM => self.ide_stream_km(regs),
+            _ => Err(Status::OPERAND_INVALID.on(Operand::Rax)),
         }
-    }
-
-    /// Leaves on sessions and streams: the extensions never come so far yet.
-    fn session_leaf(&mut self) -> Result<(), Status> {
-        Err(Status::CONNECT_INVALID_STATE)
     }
 
     fn status(result: Result<(), Status>) -> Status {
@@ -209,9 +286,14 @@ impl<M: Machine> Model<M> {
         self.fields = Fields::new(&self.config);
         self.iommus = Iommus::NONE;
         self.faults = Faults::NONE;
-        self.resume = Resume::default();
+        self.resume = Resume::NOTHING;
         self.counters = Counters::default();
         self.ext_ready = false;
+        self.ext_slot = ExtSlot::FREE;
+        self.manners = Manners::USUAL;
+        self.updating = false;
+        self.pages.machine.sessions_mut().fill(None);
+        self.pages.machine.streams_mut().fill(None);
     }
 
     /// How it was loaded.
@@ -242,6 +324,16 @@ impl<M: Machine> Model<M> {
     /// IOMMUs that are set up.
     pub(crate) fn iommu_count(&self) -> usize {
         self.iommus.count()
+    }
+
+    /// Sessions that there are.
+    pub(crate) fn session_count(&self) -> usize {
+        table::count(self.pages.machine.sessions())
+    }
+
+    /// IDE streams that there are.
+    pub(crate) fn stream_count(&self) -> usize {
+        table::count(self.pages.machine.streams())
     }
 
     /// The machine.

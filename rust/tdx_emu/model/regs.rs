@@ -25,4 +25,20 @@ pub(crate) struct Regs {
     pub(crate) rsi: u64,
 }
 
+/// The operands of a call: RCX, RDX and R8 to R14, 0 for those that a leaf does not have.
+pub(crate) type Operands = [u64; 9];
+
+impl Regs {
+    /// The operands of a leaf that has `count` of them.
+    pub(crate) fn operands(&self, count: usize) -> Operands {
+        let mut operands = [
+            self.rcx, self.rdx, self.r8, self.r9, self.r10, self.r11, self.r12, self.r13, self.r14,
+        ];
+        for operand in operands.iter_mut().skip(count) {
+            *operand = 0;
+        }
+        operands
+    }
+}
+
 const _: () = assert!(size_of::<Regs>() == 14 * 8);

@@ -13,6 +13,7 @@ use super::{
         index,
         LEAVES, //
     },
+    regs::Operands, //
 };
 use crate::abi::{
     Leaf,
@@ -22,8 +23,8 @@ use crate::abi::{
 /// A leaf that was interrupted and not resumed to its end yet.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
-    /// RCX and RDX of the first call.
-    operands: [u64; 2],
+    /// Those of the first call.
+    operands: Operands,
     /// A checksum of the list in memory, 0 where there is none.
     list: u64,
     /// How many more times it is interrupted.
@@ -34,21 +35,25 @@ struct Pending {
 ///
 /// Whether a TDX Module bears another call in between is not known; this one minds the leaf only:
 /// another leaf may be called, the same one with other operands may not. `[I]`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Resume([Option<Pending>; LEAVES]);
 
 impl Resume {
+    /// Nothing is.
+    pub(crate) const NOTHING: Self = Self([None; LEAVES]);
+
     /// The first check of a leaf of this kind: a resume must have the operands of the first call.
     /// M15's migration leaves answer INVALID_RESUMPTION; for these it is `[I]`.
     pub(crate) fn check(
         &self,
         leaf: Leaf,
-        operands: [u64; 2],
+        operands: Operands,
         bugs: &mut Bugs,
     ) -> Result<(), Status> {
         match self.get(leaf) {
             Some(pending) if pending.operands != operands => {
-                bugs.record_raw(Bug::OtherOperands, operands[0], leaf.number());
+                let [rcx, ..] = operands;
+                bugs.record_raw(Bug::OtherOperands, rcx, leaf.number());
                 Err(Status::INVALID_RESUMPTION)
             }
             _ => Ok(()),
@@ -61,7 +66,7 @@ impl Resume {
     pub(crate) fn step(
         &mut self,
         leaf: Leaf,
-        operands: [u64; 2],
+        operands: Operands,
         list: (u64, u64),
         times: u64,
         bugs: &mut Bugs,
@@ -111,15 +116,18 @@ mod tests {
     use super::*;
 
     const LEAF: Leaf = Leaf::IOMMU_SETUP;
+    const ONE: Operands = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+    const OTHER: Operands = [1, 2, 3, 4, 5, 6, 7, 8, 0];
+    const THIRD: Operands = [7; 9];
     const STOP: Result<(), Status> = Err(Status::INTERRUPTED_RESUMABLE);
 
     #[test]
     fn stops_as_often_as_asked_then_completes_and_starts_anew() {
-        let (mut resume, mut bugs) = (Resume::default(), Bugs::default());
+        let (mut resume, mut bugs) = (Resume::NOTHING, Bugs::default());
         for _ in 0..2 {
             for want in [STOP, STOP, STOP, Ok(())] {
-                assert_eq!(resume.check(LEAF, [1, 2], &mut bugs), Ok(()));
-                assert_eq!(resume.step(LEAF, [1, 2], (9, 0), 3, &mut bugs), want);
+                assert_eq!(resume.check(LEAF, ONE, &mut bugs), Ok(()));
+                assert_eq!(resume.step(LEAF, ONE, (9, 0), 3, &mut bugs), want);
             }
         }
         assert_eq!(bugs.total(), 0);
@@ -127,22 +135,22 @@ mod tests {
 
     #[test]
     fn other_operands_and_another_list_are_seen() {
-        let (mut resume, mut bugs) = (Resume::default(), Bugs::default());
-        assert_eq!(resume.step(LEAF, [1, 2], (9, 0), 1, &mut bugs), STOP);
-        let other = resume.check(LEAF, [1, 3], &mut bugs);
+        let (mut resume, mut bugs) = (Resume::NOTHING, Bugs::default());
+        assert_eq!(resume.step(LEAF, ONE, (9, 0), 1, &mut bugs), STOP);
+        let other = resume.check(LEAF, OTHER, &mut bugs);
         assert_eq!(other, Err(Status::INVALID_RESUMPTION));
         assert_eq!(bugs.count(Bug::OtherOperands), 1);
-        assert_eq!(resume.check(Leaf::IOMMU_CLEAR, [1, 3], &mut bugs), Ok(()));
-        assert_eq!(resume.step(LEAF, [1, 2], (8, 0), 1, &mut bugs), Ok(()));
+        assert_eq!(resume.check(Leaf::IOMMU_CLEAR, OTHER, &mut bugs), Ok(()));
+        assert_eq!(resume.step(LEAF, ONE, (8, 0), 1, &mut bugs), Ok(()));
         assert_eq!(bugs.count(Bug::ListTouched), 1);
     }
 
     #[test]
     fn an_end_is_an_end() {
-        let (mut resume, mut bugs) = (Resume::default(), Bugs::default());
-        assert_eq!(resume.step(LEAF, [1, 2], (9, 0), 5, &mut bugs), STOP);
+        let (mut resume, mut bugs) = (Resume::NOTHING, Bugs::default());
+        assert_eq!(resume.step(LEAF, ONE, (9, 0), 5, &mut bugs), STOP);
         resume.end(LEAF);
-        assert_eq!(resume.check(LEAF, [7, 7], &mut bugs), Ok(()));
-        assert_eq!(resume.step(LEAF, [7, 7], (1, 0), 0, &mut bugs), Ok(()));
+        assert_eq!(resume.check(LEAF, THIRD, &mut bugs), Ok(()));
+        assert_eq!(resume.step(LEAF, THIRD, (1, 0), 0, &mut bugs), Ok(()));
     }
 }

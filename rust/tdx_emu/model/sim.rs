@@ -3,6 +3,10 @@
 //! A small machine for host tests.
 
 use super::{
+    ide::{
+        Stream,
+        STREAMS, //
+    },
     machine::{
         pattern,
         Check,
@@ -11,6 +15,10 @@ use super::{
         Machine, //
     },
     page::PageState,
+    spdm::{
+        Session,
+        SESSIONS, //
+    },
     Config,
     Model,
     Regs, //
@@ -34,6 +42,9 @@ impl Config {
         pool_u32: false,
         ext_required: 1,
         iommu_mt_pages: 2,
+        spdm_mt_pages: 3,
+        ide_mt_pages: 1,
+        spdm_max_dev_info_pages: 4,
         profile_late: false,
     };
 }
@@ -43,6 +54,9 @@ impl Config {
 pub(crate) struct Sim {
     states: Vec<PageState>,
     lists: Vec<List>,
+    sessions: Vec<Option<Session>>,
+    streams: Vec<Option<Stream>>,
+    object_lists: Vec<List>,
     pub(crate) memory: Vec<[u64; ROOT_ENTRIES]>,
     /// Pages that are managed but are no RAM.
     pub(crate) odd: Vec<(Hpa, Kind)>,
@@ -56,6 +70,9 @@ impl Sim {
         Self {
             states: vec![PageState::FREE; pages],
             lists: vec![[0; ROOT_ENTRIES]; iommus],
+            sessions: vec![None; SESSIONS],
+            streams: vec![None; STREAMS],
+            object_lists: vec![[0; ROOT_ENTRIES]; SESSIONS + STREAMS],
             memory: vec![[0; ROOT_ENTRIES]; pages],
             odd: Vec::new(),
             unmapped: Vec::new(),
@@ -83,6 +100,30 @@ impl Machine for Sim {
 
     fn lists_mut(&mut self) -> &mut [List] {
         &mut self.lists
+    }
+
+    fn sessions(&self) -> &[Option<Session>] {
+        &self.sessions
+    }
+
+    fn sessions_mut(&mut self) -> &mut [Option<Session>] {
+        &mut self.sessions
+    }
+
+    fn streams(&self) -> &[Option<Stream>] {
+        &self.streams
+    }
+
+    fn streams_mut(&mut self) -> &mut [Option<Stream>] {
+        &mut self.streams
+    }
+
+    fn object_lists(&self) -> &[List] {
+        &self.object_lists
+    }
+
+    fn object_lists_mut(&mut self) -> &mut [List] {
+        &mut self.object_lists
     }
 
     fn kind(&self, page: Hpa) -> Kind {
