@@ -69,6 +69,27 @@ pub(crate) enum Fault {
     After,
 }
 
+/// What is said of released pages; see [`Control::Released`].
+#[derive(Clone, Copy)]
+pub(crate) enum Released {
+    /// The truth.
+    Truth,
+    /// Another count in the word.
+    Count(u64),
+    /// Another page, at an index.
+    Foreign(u64, u64),
+    /// The first page again, at an index.
+    Repeated(u64),
+    /// Every page so many places further on.
+    Shifted(u64),
+    /// Backwards.
+    Reversed,
+    /// Another word.
+    Word(u64),
+    /// The truth, but the list is not written.
+    Unwritten,
+}
+
 /// What the software TDX Module knows of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Balance {
@@ -183,9 +204,57 @@ impl Emu {
         call(Control::Refuse, regs(reg_base, 0, 0, 0, 0)).map(drop)
     }
 
-    /// Keeps all pages at the next CLEAR, which says success all the same.
+    /// Keeps all pages at the next CLEAR or DELETE, which says success all the same.
     pub(crate) fn keep_all(&self) -> Result {
         call(Control::KeepPages, regs(1, 0, 0, 0, 0)).map(drop)
+    }
+
+    /// Exchanges have so many rounds of a request and a response.
+    pub(crate) fn rounds(&self, rounds: u64) -> Result {
+        call(Control::Exchange, regs(0, rounds, 0, 0, 0)).map(drop)
+    }
+
+    /// Device info has so many bytes, and is said to have `told` where that is given.
+    pub(crate) fn device_info(&self, bytes: u64, told: Option<u64>) -> Result {
+        call(Control::Exchange, regs(1, bytes, 0, 0, 0))?;
+        call(Control::Exchange, regs(2, told.unwrap_or(0), 0, 0, 0)).map(drop)
+    }
+
+    /// The key of a session lasts for so many requests, 0 for any number.
+    pub(crate) fn key_lasts(&self, requests: u64) -> Result {
+        call(Control::Exchange, regs(3, requests, 0, 0, 0)).map(drop)
+    }
+
+    /// Lies about released pages.
+    pub(crate) fn released(&self, lie: Released) -> Result {
+        let (rcx, rdx, r8) = match lie {
+            Released::Truth => (0, 0, 0),
+            Released::Count(count) => (1, count, 0),
+            Released::Foreign(hpa, index) => (2, hpa, index),
+            Released::Repeated(index) => (3, index, 0),
+            Released::Shifted(by) => (4, by, 0),
+            Released::Reversed => (5, 0, 0),
+            Released::Word(word) => (6, word, 0),
+            Released::Unwritten => (7, 0, 0),
+        };
+        call(Control::Released, regs(rcx, rdx, r8, 0, 0)).map(drop)
+    }
+
+    /// An update of the TDX Module begins: from now on it is not ready.
+    pub(crate) fn update_begins(&self) -> Result {
+        call(Control::Update, regs(1, 0, 0, 0, 0)).map(drop)
+    }
+
+    /// It is done; the extensions have to be initialised anew where a pool of so many pages is given.
+    pub(crate) fn update_done(&self, pool_pages: Option<u64>) -> Result {
+        let (rcx, rdx) = pool_pages.map_or((0, 0), |pages| (2, pages));
+        call(Control::Update, regs(rcx, rdx, 0, 0, 0)).map(drop)
+    }
+
+    /// IOMMUs, sessions and streams that there are.
+    pub(crate) fn objects(&self) -> Result<(u64, u64, u64)> {
+        let regs = call(Control::Objects, regs(0, 0, 0, 0, 0))?;
+        Ok((regs.rcx, regs.rdx, regs.r8))
     }
 
     /// Calls of a leaf since the last reset, and how many of them were plain success.
