@@ -72,6 +72,9 @@ pub(crate) enum Control {
     /// Objects. Out: RCX IOMMUs, RDX sessions, R8 streams, R9 = 1 while the slot of the extension
     /// SEAMCALLs is taken.
     Objects = 13,
+    /// Change to another generation of the interface, until the next reset; best while there is no
+    /// object. In: RCX = 1: late; 0: v2.
+    Profile = 14,
 }
 
 impl Control {
@@ -98,6 +101,7 @@ impl Control {
             Self::Released,
             Self::Update,
             Self::Objects,
+            Self::Profile,
         ]
         .into_iter()
         .find(|control| control.leaf().raw() == rax)
@@ -110,12 +114,12 @@ mod tests {
 
     #[test]
     fn a_real_tdx_module_refuses_every_control_call() {
-        for n in 0..=13 {
+        for n in 0..=14 {
             let control = Control::from_raw(MARK | n).unwrap();
             assert!(control.leaf().has_reserved_bits());
             assert_eq!(control.leaf().raw() >> 63, 0);
         }
-        assert_eq!(Control::from_raw(MARK | 14), None);
+        assert_eq!(Control::from_raw(MARK | 15), None);
         assert_eq!(Control::from_raw(7), None);
     }
 }

@@ -194,9 +194,12 @@ impl Status {
     /// OPERAND_INVALID on RAX. The dispatcher checks those before any operand. `[1]` M15
     #[inline]
     pub(crate) const fn is_not_executed(self) -> bool {
-        self.0 & Self::SW_ERROR == Self::SW_ERROR
-            || self.masked().0 == Self::SYS_SHUTDOWN.0
-            || self.masked().0 == Self::SYS_NOT_READY.0
+        self.0 == Self::UD.0
+            || self.0 == Self::GP.0
+            || self.0 == Self::VMFAILINVALID.0
+            || self.0 == Self::HOST_DOWN.0
+            || self.0 == Self::SYS_SHUTDOWN.0
+            || self.0 == Self::SYS_NOT_READY.0
             || self.0 == Self::OPERAND_INVALID.on(Operand::Rax).0
     }
 

@@ -57,15 +57,12 @@ static const struct file_operations retry_fops = {
  */
 int tdx_pages_debugfs_add(const void *context)
 {
+	struct dentry *dir = debugfs_create_dir("tdx_pages", NULL);
 	void *data = (void *)context;
 
-	root = debugfs_create_dir("tdx_pages", NULL);
-	if (IS_ERR(root)) {
-		int ret = PTR_ERR(root);
-
-		root = NULL;
-		return ret;
-	}
+	if (IS_ERR(dir))
+		return PTR_ERR(dir);
+	root = dir;
 	debugfs_create_file("summary", 0400, root, data, &summary_fops);
 	debugfs_create_file("users", 0400, root, data, &users_fops);
 	debugfs_create_file("quarantine", 0400, root, data, &quarantine_fops);

@@ -17,6 +17,8 @@ struct tdx_pages_worker {
 	struct delayed_work work;
 	struct notifier_block reboot;
 	const void *context;
+	/* When the work is to run, in jiffies, if it is pending. */
+	unsigned long due;
 	bool stopped;
 };
 
@@ -27,8 +29,10 @@ static void retry(struct work_struct *work)
 	unsigned long ms = tdx_pages_retry(worker->context);
 
 	/* Unless it was kicked meanwhile, and will run earlier. */
-	if (ms)
+	if (ms) {
+		WRITE_ONCE(worker->due, jiffies + msecs_to_jiffies(ms));
 		queue_delayed_work(system_dfl_wq, &worker->work, msecs_to_jiffies(ms));
+	}
 }
 
 static int reboot(struct notifier_block *nb, unsigned long event, void *unused)
@@ -69,8 +73,10 @@ void tdx_pages_worker_kick(struct tdx_pages_worker *worker, unsigned long ms)
 	unsigned long due = jiffies + msecs_to_jiffies(ms);
 
 	if (delayed_work_pending(&worker->work) &&
-	    time_before_eq(READ_ONCE(worker->work.timer.expires), due))
+	    time_before_eq(READ_ONCE(worker->due), due))
 		return;
+	/* Before it is pending: whoever sees it pending must not see an older time. */
+	WRITE_ONCE(worker->due, due);
 	/* Unbound: a round may take long, and should not hold up a CPU. */
 	mod_delayed_work(system_dfl_wq, &worker->work, msecs_to_jiffies(ms));
 }

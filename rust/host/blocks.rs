@@ -42,7 +42,8 @@ impl Blocks {
     }
 }
 
-impl Memory for Blocks {
+// SAFETY: Nothing is really freed here; the allocator checks.
+unsafe impl Memory for Blocks {
     fn blocks(&self) -> &[Block] {
         &self.records
     }

@@ -117,6 +117,8 @@ macro_rules! snippets {
 }
 
 snippets! {
+    answer_for_another
+    answer_out_of_another
     ask_for_the_address
     change_what_is_lent
     fill_what_is_published

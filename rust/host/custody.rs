@@ -24,7 +24,7 @@ pub(crate) fn attempt<P: memory::Platform>(
     platform: &P,
     why: state::Why,
     ended: impl FnOnce() -> bool,
-) -> (usize, Option<lent::Unproved>) {
+) -> (usize, lent::Failures) {
     lent.attempt(platform, why, ended)
 }
 

@@ -28,7 +28,6 @@ use crate::custody::{
 };
 use crate::model::Config;
 use crate::seam::{
-    ended,
     How,
     Leaves, //
 };
@@ -254,9 +253,9 @@ impl Life<'_> {
                 match end {
                     Some(end) => {
                         assert!(matches!(end.how, How::Failed | How::Untouched));
-                        assert_eq!(answer.status(), end.status);
+                        assert_eq!(answer, end.status);
                     }
-                    None => assert!(answer.status().is_not_executed()),
+                    None => assert!(answer.is_not_executed()),
                 }
                 Ok(held)
             }

@@ -18,6 +18,7 @@ use crate::abi::{
 use crate::custody::{
     feed::{
         hand_over_for_good,
+        Added,
         Fed,
         Stopped, //
     },
@@ -195,6 +196,12 @@ impl Reckoning {
     }
 }
 
+/// The leaf was called, and came to this.
+pub(crate) fn added<'id>((status, back): (Status, HpaListInfo)) -> Added<'id> {
+    // SAFETY: Nothing is really freed; the allocator of the world checks.
+    unsafe { Added::new(status, back) }
+}
+
 /// One call of TDH.EXT.MEM.ADD. `answer` is given the first entry and how many are left.
 pub(crate) fn ext_mem_add(
     world: &World,
@@ -317,7 +324,7 @@ fn live(world: &World, tape: &Tape, shape: Shape, all: &mut Answers) {
     let mut now = Reckoning::default();
     let fed = hand_over_for_good(world, &(), memory, |window| {
         let answer = |first, left| all.choose(tape, first, left);
-        ext_mem_add(world, &pages, answer, &mut now, window.word())
+        added(ext_mem_add(world, &pages, answer, &mut now, window.word()))
     });
     let Ok(fed) = fed else {
         unreachable!("the ledger is open");

@@ -202,7 +202,7 @@ impl World {
                 custody::attempt(&mut lent, self, why, || self.settle_interrupted());
             freed += pages;
             assert_eq!(owing - lent.owing(), pages, "freed is counted wrongly");
-            assert!(lent.owing() > 0 || unproved.is_none());
+            assert!(lent.owing() > 0 || unproved.first.is_none());
             if lent.owing() == 0 {
                 drop(lent);
                 self.struck(&record);

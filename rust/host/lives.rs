@@ -37,6 +37,7 @@ use crate::custody::{
         Why, //
     }, //
 };
+use crate::fed::added;
 use crate::world::World;
 
 /// Sizes of blocks, and how many of the first are folios.
@@ -58,7 +59,7 @@ const MIXTURES: [(&[usize], usize); 12] = [
 const LEAF: Leaf = Leaf::EXT_MEM_ADD;
 
 /// What a leaf answered.
-fn said(status: Status) -> Answer {
+fn said<'id>(status: Status) -> Answer<'id> {
     // SAFETY: Nothing is really freed; the allocator of the world checks.
     unsafe { Answer::ended(status) }
 }
@@ -80,7 +81,7 @@ fn world() -> World {
 }
 
 /// One list, all or nothing.
-fn take(world: &World, memory: Recorded<'_, Blocks>) -> Answer {
+fn take<'id>(world: &World, memory: Recorded<'id, Blocks>) -> Answer<'id> {
     match memory.list(world.root()) {
         Ok(listed) => said(world.ext_mem_add(listed.list_info()).0),
         Err(answer) => answer,
@@ -242,7 +243,7 @@ fn release_that_fails_can_be_tried_again() {
     ] {
         held = match held.release(Leaf::IOMMU_CLEAR, |_| said(status)) {
             Err(ReleaseError::StillHeld(held, same)) => {
-                assert_eq!(same.status(), status);
+                assert_eq!(same, status);
                 held
             }
             _ => panic!("{status}: still held"),
@@ -308,7 +309,8 @@ fn fed_and_stopped_anywhere() {
                     fault(&world, LEAF, fails_at, Status::OPERAND_BUSY, false);
                 }
                 let memory = world.blocks(sizes, folios);
-                let fed = hand_over_for_good(&world, &(), memory, |w| world.ext_mem_add(w.word()));
+                let fed =
+                    hand_over_for_good(&world, &(), memory, |w| added(world.ext_mem_add(w.word())));
                 let fed = fed.ok().expect("entered");
                 let calls = match interrupted_every {
                     0 => 1,
@@ -361,7 +363,7 @@ fn words_that_cannot_be() {
         let world = world();
         let fed = hand_over_for_good(&world, &(), world.blocks(&[2, 1], 0), |window| {
             let word = window.word();
-            (Status::INTERRUPTED_RESUMABLE, lie(word))
+            added((Status::INTERRUPTED_RESUMABLE, lie(word)))
         });
         let fed = fed.ok().expect("entered");
         assert_eq!((fed.stopped, fed.held, fed.freed), (Some(stopped), 0, 3));
@@ -372,7 +374,7 @@ fn words_that_cannot_be() {
         let fed = hand_over_for_good(&world, &(), world.blocks(&[2, 1], 0), |window| {
             let word = window.word();
             assert_eq!(world.ext_mem_add(word).0, Status::SUCCESS);
-            (Status::INTERRUPTED_RESUMABLE, lie(word))
+            added((Status::INTERRUPTED_RESUMABLE, lie(word)))
         });
         let fed = fed.ok().expect("entered");
         assert_eq!((fed.stopped, fed.held, fed.freed), (Some(stopped), 3, 0));

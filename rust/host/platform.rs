@@ -54,7 +54,8 @@ pub(crate) struct Published {
     world: World,
 }
 
-impl RootPage for Root {
+// SAFETY: The words are copied to the page that is published.
+unsafe impl RootPage for Root {
     type Published = Published;
 
     fn words(&mut self) -> &mut [u64; ROOT_ENTRIES] {
@@ -82,7 +83,8 @@ impl RootPage for Root {
     }
 }
 
-impl PublishedRoot for Published {
+// SAFETY: The world knows that the page is taken.
+unsafe impl PublishedRoot for Published {
     fn hpa(&self) -> Hpa {
         self.hpa
     }
@@ -103,7 +105,8 @@ impl Drop for Published {
     }
 }
 
-impl Platform for World {
+// SAFETY: Nothing is really freed here; the allocator checks.
+unsafe impl Platform for World {
     type Memory = Blocks;
     type Bits = Vec<u64>;
     type User = ();

@@ -22,6 +22,7 @@ use crate::custody::{
     }, //
 };
 use crate::fed::{
+    added,
     ext_mem_add,
     judge,
     Reckoning,
@@ -361,13 +362,8 @@ fn fed_and_stopped_in_any_way() {
         let mut stops = stops.iter();
         let fed = hand_over_for_good(&world, &(), memory, |window| {
             let stop = stops.next().unwrap_or(&Stop::Plain);
-            ext_mem_add(
-                &world,
-                &pages,
-                |_, left| stop.said(left),
-                &mut now,
-                window.word(),
-            )
+            let answer = |_, left| stop.said(left);
+            added(ext_mem_add(&world, &pages, answer, &mut now, window.word()))
         });
         let fed = fed.ok().expect("the ledger is open");
         judge(&shape, &pages, &now, &world, fed);

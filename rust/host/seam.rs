@@ -110,7 +110,7 @@ impl Leaves {
     }
 
     /// Hands the pages over in one list.
-    pub(crate) fn take(&self, recorded: Recorded<'_, Blocks>) -> Answer {
+    pub(crate) fn take<'id>(&self, recorded: Recorded<'id, Blocks>) -> Answer<'id> {
         let world = &self.world;
         let pages: Vec<Hpa> = recorded.hpas().collect();
         world.assert_flushed(&pages);
@@ -162,7 +162,7 @@ impl Leaves {
     }
 
     /// Releases them, and checks the list.
-    pub(crate) fn release(&self, recorded: Recorded<'_, Blocks>) -> Answer {
+    pub(crate) fn release<'id>(&self, recorded: Recorded<'id, Blocks>) -> Answer<'id> {
         let world = &self.world;
         if !world.settle_interrupted() {
             return self.not_called();
@@ -247,25 +247,25 @@ impl Leaves {
         }));
     }
 
-    fn ended(&self, how: How, status: Status) -> Answer {
+    fn ended<'id>(&self, how: How, status: Status) -> Answer<'id> {
         self.end(how, status);
         ended(status)
     }
 
     /// The TDX Module was entered, whatever the last status says.
-    fn failed(&self, status: Status) -> Answer {
+    fn failed<'id>(&self, status: Status) -> Answer<'id> {
         self.end(How::Failed, status);
         Answer::failed(status)
     }
 
-    fn not_called(&self) -> Answer {
+    fn not_called<'id>(&self) -> Answer<'id> {
         self.end(How::Untouched, Status::SYS_BUSY);
         // SAFETY: Nothing was called.
         unsafe { Answer::not_called(Status::SYS_BUSY) }
     }
 
     /// Leaves the leaf interrupted.
-    fn given_up(&self, takes: bool, root: Published, pages: Vec<Hpa>) -> Answer {
+    fn given_up<'id>(&self, takes: bool, root: Published, pages: Vec<Hpa>) -> Answer<'id> {
         self.end(How::GivenUp, Status::INTERRUPTED_RESUMABLE);
         self.world.0.borrow_mut().pending = Some(Pending {
             takes,
@@ -278,7 +278,7 @@ impl Leaves {
 }
 
 /// The leaf was called, and ended so.
-pub(crate) fn ended(status: Status) -> Answer {
+pub(crate) fn ended<'id>(status: Status) -> Answer<'id> {
     // SAFETY: Nothing is really freed; the allocator of the world checks.
     unsafe { Answer::ended(status) }
 }

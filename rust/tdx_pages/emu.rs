@@ -21,6 +21,7 @@ use crate::bindings::{
     self,
     tdx_pages_test_regs as Regs, //
 };
+use crate::seam::profile::Profile;
 use kernel::prelude::*;
 
 /// Returns an error unless the condition holds. A failed `assert!` would run no destructor, and
@@ -249,6 +250,12 @@ impl Emu {
     pub(crate) fn update_done(&self, pool_pages: Option<u64>) -> Result {
         let (rcx, rdx) = pool_pages.map_or((0, 0), |pages| (2, pages));
         call(Control::Update, regs(rcx, rdx, 0, 0, 0)).map(drop)
+    }
+
+    /// Changes to another generation of the interface, until the next reset.
+    pub(crate) fn profile(&self, profile: Profile) -> Result {
+        let late = u64::from(profile == Profile::Late);
+        call(Control::Profile, regs(late, 0, 0, 0, 0)).map(drop)
     }
 
     /// IOMMUs, sessions and streams that there are.

@@ -95,7 +95,8 @@ impl Kernel {
             }),
             GFP_KERNEL,
         )?;
-        let worker = Worker::new(&host)?;
+        // SAFETY: The host owns the worker, and drops it before anything else.
+        let worker = unsafe { Worker::new(&host)? };
         host.worker.populate(worker);
         Ok(Self(host))
     }
@@ -218,7 +219,9 @@ impl Host {
     }
 }
 
-impl Platform for Kernel {
+// SAFETY: `prove` tells what the SEAMCALL said, and the ledger gives the memory of a record to one
+// caller at a time.
+unsafe impl Platform for Kernel {
     type Memory = Blocks;
     type Bits = Bits;
     type User = Owner;

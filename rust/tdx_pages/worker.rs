@@ -48,9 +48,13 @@ unsafe impl Sync for Worker {}
 
 impl Worker {
     /// Makes a worker that has nothing to do yet. `ENOMEM`.
-    pub(crate) fn new(host: &Arc<Host>) -> Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// The worker is dropped, or stopped, before the host is.
+    pub(crate) unsafe fn new(host: &Arc<Host>) -> Result<Self> {
         let context: *const Host = Arc::as_ptr(host);
-        // SAFETY: The host owns the worker, and drops it before anything else.
+        // SAFETY: The context lives as long as the worker does something, as the caller promises.
         let worker = unsafe { bindings::tdx_pages_worker_new(context.cast()) };
         // INVARIANT: It was made this moment.
         Ok(Self {

@@ -18,7 +18,11 @@ use abi::{
     Leaf, //
 };
 use custody::{
-    feed::hand_over_for_good,
+    feed::{
+        hand_over_for_good,
+        Added,
+        Window, //
+    },
     memory::{
         Lend,
         Memory,
@@ -33,24 +37,27 @@ use custody::{
     }, //
 };
 
+fn no<'id>() -> Answer<'id> {
+    Answer::failed(abi::Status::UD)
+}
+
 fn what_is_held<T: Lend<Memory = P::Memory>, P: Platform>(
     held: Held<T, P>,
     platform: &P,
     user: &P::User,
-    answer: Answer,
 ) {
     #[cfg(wrong)]
-    let _ = hand_over(platform, user, held, Leaf::IOMMU_SETUP, |_| answer); //~ E0271 E0277
+    let _ = hand_over(platform, user, held, Leaf::IOMMU_SETUP, |_| no()); //~ E0271 E0277
 }
 
 fn for_good<T: Lend<Memory = P::Memory>, P: Platform>(
     held: Held<T, P>,
     platform: &P,
     user: &P::User,
-    mut call: impl FnMut(HpaListInfo) -> (abi::Status, HpaListInfo),
+    mut call: impl for<'id> FnMut(&Window<'id>) -> Added<'id>,
 ) {
     #[cfg(wrong)]
-    let _ = hand_over_for_good(platform, user, held, |word| call(word)); //~ E0308
+    let _ = hand_over_for_good(platform, user, held, call); //~ E0308
 }
 
 fn to_the_ledger<T: Lend<Memory = P::Memory>, P: Platform>(

@@ -24,7 +24,7 @@ fn a_window(word: HpaListInfo) {
     #[cfg(wrong)]
     let window = Window {
         word, //~ E0451
-        _root: PhantomData,
+        _brand: PhantomData,
     };
 }
 

@@ -34,14 +34,18 @@ use custody::{
     }, //
 };
 
-fn again<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>, one: Answer, two: Answer) {
-    let released = held.release(Leaf::IOMMU_CLEAR, |_| one);
-    #[cfg(wrong)]
-    let again = held.release(Leaf::IOMMU_CLEAR, |_| two); //~ E0382
+fn no<'id>() -> Answer<'id> {
+    Answer::failed(abi::Status::UD)
 }
 
-fn by_reclaim<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>, answer: Answer) {
-    let released = held.release(Leaf::IOMMU_CLEAR, |_| answer);
+fn again<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>) {
+    let released = held.release(Leaf::IOMMU_CLEAR, |_| no());
+    #[cfg(wrong)]
+    let again = held.release(Leaf::IOMMU_CLEAR, |_| no()); //~ E0382
+}
+
+fn by_reclaim<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>) {
+    let released = held.release(Leaf::IOMMU_CLEAR, |_| no());
     #[cfg(wrong)]
     let again = held.release_by_reclaim(); //~ E0382
 }
@@ -58,8 +62,8 @@ fn held_for_good<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>) {
     let released = held.release_by_reclaim(); //~ E0382
 }
 
-fn given_up<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>, answer: Answer) {
-    held.quarantine(Why::ReleaseFailed, Leaf::IOMMU_CLEAR, answer.status());
+fn given_up<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>) {
+    held.quarantine(Why::ReleaseFailed, Leaf::IOMMU_CLEAR, abi::Status::UD);
     #[cfg(wrong)]
     let released = held.release_by_reclaim(); //~ E0382
 }

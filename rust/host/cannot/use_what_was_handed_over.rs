@@ -18,7 +18,10 @@ use abi::{
     Leaf, //
 };
 use custody::{
-    feed::hand_over_for_good,
+    feed::{
+        hand_over_for_good,
+        Added, //
+    },
     memory::{
         Lend,
         Memory,
@@ -33,55 +36,38 @@ use custody::{
     }, //
 };
 
-fn again<T: Lend<Memory = P::Memory>, P: Platform>(
-    object: T,
-    platform: &P,
-    user: &P::User,
-    one: Answer,
-    two: Answer,
-) {
-    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| one);
-    #[cfg(wrong)]
-    let _ = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| two); //~ E0382
+fn no<'id>() -> Answer<'id> {
+    Answer::failed(abi::Status::UD)
 }
 
-fn freed<T: Lend<Memory = P::Memory>, P: Platform>(
-    object: T,
-    platform: &P,
-    user: &P::User,
-    answer: Answer,
-) {
-    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| answer);
+fn again<T: Lend<Memory = P::Memory>, P: Platform>(object: T, platform: &P, user: &P::User) {
+    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| no());
+    #[cfg(wrong)]
+    let _ = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| no()); //~ E0382
+}
+
+fn freed<T: Lend<Memory = P::Memory>, P: Platform>(object: T, platform: &P, user: &P::User) {
+    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| no());
     #[cfg(wrong)]
     drop(object); //~ E0382
 }
 
-fn read<M: Memory, P: Platform<Memory = M>>(
-    object: M,
-    platform: &P,
-    user: &P::User,
-    answer: Answer,
-) {
-    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| answer);
+fn read<M: Memory, P: Platform<Memory = M>>(object: M, platform: &P, user: &P::User) {
+    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| no());
     #[cfg(wrong)]
     let blocks = object.blocks(); //~ E0382
 }
 
-fn lent_before<M: Memory, P: Platform<Memory = M>>(
-    object: M,
-    platform: &P,
-    user: &P::User,
-    answer: Answer,
-) {
+fn lent_before<M: Memory, P: Platform<Memory = M>>(object: M, platform: &P, user: &P::User) {
     let blocks = object.blocks();
-    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| answer); //~ E0505
+    let held = hand_over(platform, user, object, Leaf::IOMMU_SETUP, |_| no()); //~ E0505
     #[cfg(wrong)]
     let first = blocks.first();
 }
 
 fn pool<P: Platform>(memory: P::Memory, platform: &P, user: &P::User) {
-    let fed = hand_over_for_good(platform, user, memory, |window| {
-        (abi::Status::SUCCESS, window.word())
+    let fed = hand_over_for_good(platform, user, memory, |window| unsafe {
+        Added::new(abi::Status::SUCCESS, window.word())
     });
     #[cfg(wrong)]
     drop(memory); //~ E0382

@@ -68,6 +68,13 @@ impl<M: Machine> Model<M> {
             Control::Exchange => self.set_manners(regs)?,
             Control::Released => self.set_released(regs)?,
             Control::Update => self.update(regs)?,
+            Control::Profile => {
+                self.late = match regs.rcx {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(bad(Operand::Rcx)),
+                }
+            }
             Control::Objects => {
                 // CAST: Small counts.
                 regs.rcx = self.iommu_count() as u64;

@@ -170,7 +170,7 @@ impl<M: Machine> Model<M> {
 
         let leaf = Leaf::IDE_STREAM_DELETE;
         // That the late profile has no operand in R8 is `[I]`.
-        let operands = regs.operands(if self.config.profile_late { 2 } else { 3 });
+        let operands = regs.operands(if self.late { 2 } else { 3 });
         self.extensions()?;
         self.resume.check(leaf, operands, &mut self.pages.bugs)?;
         let (session, connected) = self

@@ -74,7 +74,7 @@ impl<M: Machine> Model<M> {
     pub(super) fn iommu_clear(&mut self, regs: &mut Regs) -> Result<(), Status> {
         let leaf = Leaf::IOMMU_CLEAR;
         // The late profile has no operand in RDX, so it may hold anything.
-        let with_list = !self.config.profile_late;
+        let with_list = !self.late;
         let operands = regs.operands(if with_list { 2 } else { 1 });
         self.connect()?;
         self.resume.check(leaf, operands, &mut self.pages.bugs)?;

@@ -83,7 +83,7 @@ impl<M: Machine> Model<M> {
         operand: Operand,
     ) -> Result<Listed, Status> {
         let wanted = self.fields.get(field);
-        Listed::parse(word, self.config.profile_late)
+        Listed::parse(word, self.late)
             // CAST: At most 512.
             .filter(|listed| Some(listed.entries as u64) == wanted)
             .ok_or(Status::OPERAND_INVALID.on(operand))
@@ -97,7 +97,7 @@ impl<M: Machine> Model<M> {
         entries: usize,
         operand: Operand,
     ) -> Result<Aux, Status> {
-        if self.config.profile_late {
+        if self.late {
             return Ok(Aux::Nowhere);
         }
         match (entries, word) {
@@ -186,7 +186,7 @@ impl<M: Machine> Model<M> {
 
         let leaf = Leaf::SPDM_DELETE;
         // The late profile has no operand in RDX, so it may hold anything.
-        let operands = regs.operands(if self.config.profile_late { 1 } else { 2 });
+        let operands = regs.operands(if self.late { 1 } else { 2 });
         self.extensions()?;
         self.resume.check(leaf, operands, &mut self.pages.bugs)?;
         let (slot, session) = self.session(regs.rcx, Operand::Rcx)?;

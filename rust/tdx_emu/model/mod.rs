@@ -136,6 +136,8 @@ impl Config {
 #[derive(Clone)]
 pub(crate) struct Model<M> {
     config: Config,
+    // As in the configuration, unless a control call says otherwise.
+    late: bool,
     pages: Pages<M>,
     fields: Fields,
     iommus: Iommus,
@@ -165,6 +167,7 @@ impl<M: Machine> Model<M> {
             ext_slot: ExtSlot::FREE,
             manners: Manners::USUAL,
             updating: false,
+            late: config.profile_late,
             config,
         }
     }
@@ -282,6 +285,7 @@ impl<M: Machine> Model<M> {
     /// As if it had just been loaded. The host's pages come back without any proof, so this is for
     /// tests and for people who want to unload it.
     fn reset(&mut self) {
+        self.late = self.config.profile_late;
         self.pages.reset();
         self.fields = Fields::new(&self.config);
         self.iommus = Iommus::NONE;

@@ -3,15 +3,22 @@
 //! What became of a leaf, as custody believes it.
 
 use crate::abi::Status;
+use core::marker::PhantomData;
+
+/// Ties an answer to the one record that it is for: no two have the same lifetime, and none can be
+/// made from another.
+pub(crate) type Brand<'id> = PhantomData<fn(&'id ()) -> &'id ()>;
 
 /// What became of a leaf that takes or releases pages.
 ///
-/// Custody believes it, so only those who made the call can make one.
+/// Custody believes it, so only those who made the call can make one, and it is good for the record
+/// whose pages were named only: that is what the lifetime is for.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<'id> {
     pub(super) status: Status,
     end: End,
     pub(super) list_ok: bool,
+    _brand: Brand<'id>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +33,7 @@ enum End {
     GivenUp,
 }
 
-impl Answer {
+impl<'id> Answer<'id> {
     /// The leaf ended with `status`.
     ///
     /// # Safety
@@ -38,6 +45,7 @@ impl Answer {
             status,
             end: End::Final,
             list_ok: true,
+            _brand: PhantomData,
         }
     }
 
@@ -48,6 +56,7 @@ impl Answer {
             status,
             end: End::Entered,
             list_ok: true,
+            _brand: PhantomData,
         }
     }
 
@@ -57,6 +66,7 @@ impl Answer {
             status,
             end: End::GivenUp,
             list_ok: true,
+            _brand: PhantomData,
         }
     }
 
@@ -70,6 +80,7 @@ impl Answer {
             status,
             end: End::NotCalled,
             list_ok: true,
+            _brand: PhantomData,
         }
     }
 
@@ -79,6 +90,7 @@ impl Answer {
         status: Status::OPERAND_INVALID,
         end: End::NotCalled,
         list_ok: true,
+        _brand: PhantomData,
     };
 
     /// The same, and whether the list that the leaf gave back is as it must be. It counts after

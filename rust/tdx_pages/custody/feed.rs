@@ -7,6 +7,7 @@
 //! put to the proof; what was never offered is the host's, because no call named it.
 
 use super::{
+    answer::Brand,
     lent::Unproved,
     memory::{
         Memory,
@@ -56,9 +57,33 @@ pub(crate) struct Fed {
 /// Up to 512 pages on record, listed in a root page, for one call.
 ///
 /// Custody makes one: whoever makes the call can only name pages whose fate is on record.
-pub(crate) struct Window<'a> {
+pub(crate) struct Window<'id> {
     word: HpaListInfo,
-    _root: PhantomData<&'a ()>,
+    _brand: Brand<'id>,
+}
+
+/// What one call for a [`Window`] came to. Custody believes it, so only those who made the call can
+/// make one, and it is good for that window only.
+pub(crate) struct Added<'id> {
+    status: Status,
+    back: HpaListInfo,
+    _brand: Brand<'id>,
+}
+
+impl Added<'_> {
+    /// The status, and the list word that came back, unchecked.
+    ///
+    /// # Safety
+    ///
+    /// The leaf was called with the window's word and ended so. If `status` says that it was not
+    /// executed, no earlier call with the word was: not even one that said "busy".
+    pub(crate) unsafe fn new(status: Status, back: HpaListInfo) -> Self {
+        Self {
+            status,
+            back,
+            _brand: PhantomData,
+        }
+    }
 }
 
 impl Window<'_> {
@@ -84,7 +109,7 @@ pub(crate) fn hand_over_for_good<P: Platform>(
     platform: &P,
     user: &P::User,
     memory: P::Memory,
-    call: impl FnMut(&Window<'_>) -> (Status, HpaListInfo),
+    call: impl for<'id> FnMut(&Window<'id>) -> Added<'id>,
 ) -> Result<Fed, (Refusal, P::Memory)> {
     let (entry, mut lent) = platform.enter(user, memory)?;
     let pages = lent.pages();
@@ -117,7 +142,7 @@ pub(crate) fn hand_over_for_good<P: Platform>(
 fn feed<P: Platform>(
     platform: &P,
     memory: &P::Memory,
-    mut call: impl FnMut(&Window<'_>) -> (Status, HpaListInfo),
+    mut call: impl for<'id> FnMut(&Window<'id>) -> Added<'id>,
 ) -> Progress {
     let mut progress = Progress {
         taken: 0,
@@ -138,9 +163,10 @@ fn feed<P: Platform>(
         loop {
             let window = Window {
                 word,
-                _root: PhantomData,
+                _brand: PhantomData,
             };
-            let (status, back) = call(&window);
+            let Added { status, back, .. } = call(&window);
+            let interrupted = status.masked() == Status::INTERRUPTED_RESUMABLE;
             if status.is_not_executed() && word.first() == 0 {
                 // This window has reached nobody.
                 progress.stopped = Some(Stopped::Status(status));
@@ -153,11 +179,11 @@ fn feed<P: Platform>(
                 break;
             }
             let stopped = match word.processed(back) {
-                Err(problem) if status == Status::INTERRUPTED_RESUMABLE => Stopped::Word(problem),
-                Ok(0) if status == Status::INTERRUPTED_RESUMABLE => Stopped::Stalled,
+                Err(problem) if interrupted => Stopped::Word(problem),
+                Ok(0) if interrupted => Stopped::Stalled,
                 Ok(moved) => {
                     progress.taken += moved;
-                    if status == Status::INTERRUPTED_RESUMABLE {
+                    if interrupted {
                         word = back;
                         continue;
                     }

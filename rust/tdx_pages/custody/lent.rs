@@ -3,7 +3,10 @@
 //! Memory that is not ours, and which of its pages came back.
 
 use super::{
-    listed::Recorded,
+    listed::{
+        Recorded,
+        Shared, //
+    },
     memory::{
         Memory,
         Platform, //
@@ -33,6 +36,24 @@ pub(crate) struct Unproved {
     pub(crate) index: usize,
     /// The status of its proof.
     pub(crate) status: Status,
+}
+
+/// What is known of the pages whose proof failed in one go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failures {
+    /// The first one.
+    pub(crate) first: Option<Unproved>,
+    /// Another try may not meet what some of them met: a TDX Module that is busy, or a CPU that has
+    /// left VMX.
+    pub(crate) may_pass: bool,
+}
+
+impl Failures {
+    fn add(&mut self, index: usize, status: Status) {
+        self.first = self.first.or(Some(Unproved { index, status }));
+        self.may_pass |=
+            status.is_recoverable() || status.is_not_executed() && status != Status::HOST_DOWN;
+    }
 }
 
 /// Memory whose pages are not to be freed when it is dropped.
@@ -105,8 +126,8 @@ fn prove_block<P: Platform>(
     block: Block,
     start: usize,
     range: &Range<usize>,
-) -> Option<Unproved> {
-    let mut first = None;
+    failures: &mut Failures,
+) {
     for (page, index) in block.hpas().zip(start..) {
         if !range.contains(&index) || bit(bits, index) {
             continue;
@@ -116,10 +137,9 @@ fn prove_block<P: Platform>(
         if status.is_success() {
             set_bit(bits, index);
         } else {
-            first = first.or(Some(Unproved { index, status }));
+            failures.add(index, status);
         }
     }
-    first
 }
 
 impl<P: Platform> Lent<P> {
@@ -151,6 +171,11 @@ impl<P: Platform> Lent<P> {
     /// The same for whoever makes a call with them.
     pub(super) fn recorded(&self) -> Recorded<'_, P::Memory> {
         Recorded::new(&self.memory)
+    }
+
+    /// The same for a leaf that keeps nothing.
+    pub(super) fn shared(&self) -> Shared<'_, P::Memory> {
+        Shared::new(&self.memory)
     }
 
     /// The number of its pages.
@@ -186,7 +211,7 @@ impl<P: Platform> Lent<P> {
     /// Puts the pages of `range` to the proof, each by itself: page k decides for page k only.
     /// Returns the first that failed.
     pub(super) fn prove(&mut self, platform: &P, range: Range<usize>) -> Option<Unproved> {
-        let mut first = None;
+        let mut failures = Failures::default();
         let mut start = 0;
         for block in self.memory.blocks() {
             if start >= range.end {
@@ -195,12 +220,11 @@ impl<P: Platform> Lent<P> {
             let end = start + block.pages();
             if end > range.start {
                 let bits = self.bits.as_mut();
-                let failed = prove_block(platform, bits, *block, start, &range);
-                first = first.or(failed);
+                prove_block(platform, bits, *block, start, &range, &mut failures);
             }
             start = end;
         }
-        first
+        failures.first
     }
 
     /// Whether every page is back, so that the memory is the host's again.
@@ -222,14 +246,13 @@ impl<P: Platform> Lent<P> {
     }
 
     /// Tries again for every page that is not back, and frees those that pass the proof. Returns
-    /// how many were freed and the first that failed.
-    pub(super) fn retry(&mut self, platform: &P) -> (usize, Option<Unproved>) {
-        let mut first = None;
+    /// how many were freed, and what is known of the others.
+    pub(super) fn retry(&mut self, platform: &P) -> (usize, Failures) {
+        let mut failures = Failures::default();
         let freed = self.each_block(|bits, block, range| {
-            let failed = prove_block(platform, bits, block, range.start, &range);
-            first = first.or(failed);
+            prove_block(platform, bits, block, range.start, &range, &mut failures);
         });
-        (freed, first)
+        (freed, failures)
     }
 
     /// One more try for what is in quarantine, as far as the cause allows. `ended` says whether no
@@ -239,14 +262,15 @@ impl<P: Platform> Lent<P> {
         platform: &P,
         why: Why,
         ended: impl FnOnce() -> bool,
-    ) -> (usize, Option<Unproved>) {
+    ) -> (usize, Failures) {
         match why {
             // A leaf that may still be resumed may still take what is free now.
-            Why::Abandoned if !ended() => (0, None),
-            Why::NotProved | Why::WrongList => {
+            Why::Abandoned if !ended() => (0, Failures::default()),
+            Why::NotProved | Why::WrongList | Why::Abandoned => {
                 // TDX Modules of the TDX-IO preview keep the pages of a cleared IOMMU until they
                 // are asked for one by one. `[1]` M20. Pages whose release did not succeed are not
-                // asked for in this way: they may be in use.
+                // asked for in this way: they may be in use. Whether a leaf that was left interrupted
+                // did succeed is not known here; RECLAIM refuses what is in use.
                 let _ = self.reclaim(platform);
                 self.retry(platform)
             }

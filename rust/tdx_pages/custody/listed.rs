@@ -3,7 +3,10 @@
 //! Memory on record, and the lists by which it is told to the TDX Module.
 
 use super::{
-    answer::Answer,
+    answer::{
+        Answer,
+        Brand, //
+    },
     memory::{
         Memory,
         PublishedRoot,
@@ -26,31 +29,19 @@ use core::marker::PhantomData;
 ///
 /// Custody makes one for whoever makes the call. It tells HPAs and nothing else: memory that the
 /// TDX Module may be using is neither read nor mapped. Whatever is listed by it is on record, so
-/// that its fate will be known. Listing it consumes it: one record, one leaf.
-pub(crate) struct Recorded<'a, M: Memory>(&'a M);
+/// that its fate will be known. Listing it consumes it: one record, one leaf, one [`Answer`], which
+/// has the same lifetime `'id`.
+pub(crate) struct Recorded<'id, M: Memory>(&'id M, Brand<'id>);
 
-impl<'a, M: Memory> Recorded<'a, M> {
-    pub(super) fn new(memory: &'a M) -> Self {
-        Self(memory)
+impl<'id, M: Memory> Recorded<'id, M> {
+    pub(super) fn new(memory: &'id M) -> Self {
+        Self(memory, PhantomData)
     }
 
     /// All pages, in order.
     #[cfg(test)]
-    pub(crate) fn hpas(&self) -> impl Iterator<Item = Hpa> + 'a {
+    pub(crate) fn hpas(&self) -> impl Iterator<Item = Hpa> + 'id {
         self.0.hpas()
-    }
-
-    /// Page `n` by itself.
-    pub(crate) fn page(&self, n: usize) -> Option<Hpa> {
-        self.0.hpas().nth(n)
-    }
-
-    /// Lists each page but the folios by itself. The answer is as below.
-    pub(crate) fn list_rest<R: RootPage>(
-        self,
-        root: R,
-    ) -> Result<Listed<'a, M, R::Published, Rest>, Answer> {
-        Listed::new(self.0, root).ok_or(Answer::CANNOT_LIST)
     }
 
     /// Lists each page by itself. More than 512 pages are an answer at once: that of a leaf that
@@ -58,7 +49,7 @@ impl<'a, M: Memory> Recorded<'a, M> {
     pub(crate) fn list<R: RootPage>(
         self,
         root: R,
-    ) -> Result<Listed<'a, M, R::Published, Pages>, Answer> {
+    ) -> Result<Listed<'id, M, R::Published, Pages>, Answer<'id>> {
         Listed::new(self.0, root).ok_or(Answer::CANNOT_LIST)
     }
 
@@ -67,7 +58,31 @@ impl<'a, M: Memory> Recorded<'a, M> {
     pub(crate) fn list_tables<R: RootPage>(
         self,
         root: R,
-    ) -> Result<Listed<'a, M, R::Published, Tables>, Answer> {
+    ) -> Result<Listed<'id, M, R::Published, Tables>, Answer<'id>> {
+        Listed::new(self.0, root).ok_or(Answer::CANNOT_LIST)
+    }
+}
+
+/// Memory that is lent for the length of one leaf that keeps nothing.
+///
+/// As [`Recorded`], but nothing that takes pages can be told by it.
+pub(crate) struct Shared<'id, M: Memory>(&'id M, Brand<'id>);
+
+impl<'id, M: Memory> Shared<'id, M> {
+    pub(super) fn new(memory: &'id M) -> Self {
+        Self(memory, PhantomData)
+    }
+
+    /// Page `n` by itself.
+    pub(crate) fn page(&self, n: usize) -> Option<Hpa> {
+        self.0.hpas().nth(n)
+    }
+
+    /// Lists each page but the folios by itself. More than 512 are an answer, as above.
+    pub(crate) fn list_rest<R: RootPage>(
+        self,
+        root: R,
+    ) -> Result<Listed<'id, M, R::Published, Rest>, Answer<'id>> {
         Listed::new(self.0, root).ok_or(Answer::CANNOT_LIST)
     }
 }
@@ -120,11 +135,12 @@ impl Form for Tables {
 }
 
 /// Memory on record, listed in a published root page: the operand of one leaf.
-pub(crate) struct Listed<'a, M: Memory, R: PublishedRoot, F: Form> {
-    memory: &'a M,
+pub(crate) struct Listed<'id, M: Memory, R: PublishedRoot, F: Form> {
+    memory: &'id M,
     root: R,
     entries: Entries,
     _form: PhantomData<F>,
+    _brand: Brand<'id>,
 }
 
 /// What is wrong with a list of released pages.
@@ -137,14 +153,15 @@ pub(crate) enum WrongList {
     Entry(usize),
 }
 
-impl<'a, M: Memory, R: PublishedRoot, F: Form> Listed<'a, M, R, F> {
-    fn new(memory: &'a M, mut root: impl RootPage<Published = R>) -> Option<Self> {
+impl<'id, M: Memory, R: PublishedRoot, F: Form> Listed<'id, M, R, F> {
+    fn new(memory: &'id M, mut root: impl RootPage<Published = R>) -> Option<Self> {
         let entries = root.fill(F::words(memory))?;
         Some(Self {
             memory,
             root: root.publish(),
             entries,
             _form: PhantomData,
+            _brand: PhantomData,
         })
     }
 

@@ -19,7 +19,12 @@ use crate::abi::{
 /// A value of such a type owns its pages and frees them when it is dropped: it is in the state
 /// "host". Custody takes it apart when it is handed over, and only custody calls the unsafe
 /// functions.
-pub(crate) trait Memory: Sized {
+///
+/// # Safety
+///
+/// A value owns the pages of its blocks, and nothing but dropping it, or the unsafe functions,
+/// frees one.
+pub(crate) unsafe trait Memory: Sized {
     /// The blocks, in the order in which their pages are counted. Their number and order never
     /// change.
     fn blocks(&self) -> &[Block];
@@ -92,7 +97,12 @@ impl<M: Memory> Lend for M {
 ///
 /// Filling it and telling its address exclude each other: [`RootPage::publish`] ends the first
 /// and is the only way to the second.
-pub(crate) trait RootPage {
+///
+/// # Safety
+///
+/// The words are those of the page at the address that [`RootPage::publish`] brings, and are
+/// reached in no other way.
+pub(crate) unsafe trait RootPage {
     /// The same page once the TDX Module may read and write it.
     type Published: PublishedRoot;
 
@@ -102,8 +112,9 @@ pub(crate) trait RootPage {
     /// Gives up the exclusive access for the address.
     fn publish(self) -> Self::Published;
 
-    /// Writes the words from the first on and says how many there were; [`None`] if there were
-    /// none, or more than fit.
+    /// Writes the words from the first on, clears the rest, and says how many there were; [`None`] if
+    /// there were none, or more than fit. Where an operand has no count the TDX Module may read on,
+    /// and must not find what a former borrower listed.
     fn fill(&mut self, words: impl Iterator<Item = u64>) -> Option<Entries> {
         let room = self.words();
         let mut n = 0;
@@ -111,12 +122,17 @@ pub(crate) trait RootPage {
             *room.get_mut(n)? = word;
             n += 1;
         }
+        room.get_mut(n..)?.fill(0);
         Entries::new(n)
     }
 }
 
 /// A root page that the TDX Module may read and write, until it is dropped.
-pub(crate) trait PublishedRoot {
+///
+/// # Safety
+///
+/// The page is nobody else's until the value is dropped.
+pub(crate) unsafe trait PublishedRoot {
     /// Its HPA.
     fn hpa(&self) -> Hpa;
 
@@ -157,7 +173,12 @@ pub(crate) type Entered<P> =
 ///
 /// In the kernel it is implemented once, by the C wrappers and the kernel's own means; on the
 /// host by the model of the TDX Module. A static type parameter, so that it costs nothing.
-pub(crate) trait Platform: Clone {
+///
+/// # Safety
+///
+/// [`Platform::prove`] tells success only if the proof succeeded; [`Platform::enter`] and
+/// [`Platform::take`] give the memory of a record to one caller at a time.
+pub(crate) unsafe trait Platform: Clone {
     /// The memory that is handed over.
     type Memory: Memory;
     /// One bit for each page of an object, reserved at hand-over.

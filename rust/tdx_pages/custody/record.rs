@@ -4,8 +4,8 @@
 
 use super::{
     lent::{
-        Lent,
-        Unproved, //
+        Failures,
+        Lent, //
     },
     state::{
         Cause,
@@ -376,15 +376,15 @@ impl Record {
                 lost: 0,
             };
         }
-        let (mut freed, mut unproved) = attempt(platform, &mut lent, why);
+        let (mut freed, mut failed) = attempt(platform, &mut lent, why);
         for _ in 0..LAST_TRIES {
-            if !unproved.is_some_and(|page| page.status.is_recoverable()) {
+            if !failed.may_pass {
                 break;
             }
             fsleep(LAST_PAUSE);
-            let (more, first) = attempt(platform, &mut lent, why);
+            let (more, still) = attempt(platform, &mut lent, why);
             freed += more;
-            unproved = first;
+            failed = still;
         }
         let lost = lent.owing();
         if let Some(state) = state {
@@ -403,7 +403,7 @@ impl Record {
                 why.text(),
                 freed
             );
-            if let Some(page) = unproved {
+            if let Some(page) = failed.first {
                 pr_err!(
                     "{}: the first is page {}, whose proof answered {}\n",
                     self.owner,
@@ -429,6 +429,6 @@ fn may_tell() -> bool {
 }
 
 /// One more try, as [`Lent::attempt`] says. A leaf that was given up is tried once.
-fn attempt(platform: &Kernel, lent: &mut Lent<Kernel>, why: Why) -> (usize, Option<Unproved>) {
+fn attempt(platform: &Kernel, lent: &mut Lent<Kernel>, why: Why) -> (usize, Failures) {
     lent.attempt(platform, why, || platform.seam().settle(Delta::ZERO))
 }

@@ -19,7 +19,10 @@ pub(crate) use super::{
 
 use super::{
     lent::Lent,
-    listed::Recorded,
+    listed::{
+        Recorded,
+        Shared, //
+    },
     memory::{
         Lend,
         Platform,
@@ -45,11 +48,33 @@ pub(crate) enum HandOverError<T> {
 
 /// A release that did not give the memory back.
 pub(crate) enum ReleaseError<T: Lend<Memory = P::Memory>, P: Platform> {
-    /// The leaf failed or was not called: the pages are held as before, and the caller may try
-    /// again.
-    StillHeld(Held<T, P>, Answer),
+    /// The leaf failed or was not called, for what the status says: the pages are held as before,
+    /// and the caller may try again.
+    StillHeld(Held<T, P>, Status),
     /// The leaf succeeded, but not all is well with the pages.
     Settled(Settled),
+}
+
+/// What custody makes of an answer.
+struct Outcome {
+    status: Status,
+    success: bool,
+    given_up: bool,
+    untouched: bool,
+    list_ok: bool,
+}
+
+impl Outcome {
+    /// The answer ends here: while it lives, so does the look at the memory that it is tied to.
+    fn of(answer: Answer<'_>) -> Self {
+        Self {
+            status: answer.status,
+            success: answer.is_success(),
+            given_up: answer.is_given_up(),
+            untouched: answer.is_untouched(),
+            list_ok: answer.list_ok,
+        }
+    }
 }
 
 /// `T` while the TDX Module has it.
@@ -83,15 +108,15 @@ pub(crate) fn hand_over<T: Lend<Memory = P::Memory>, P: Platform>(
     user: &P::User,
     object: T,
     leaf: Leaf,
-    call: impl FnOnce(Recorded<'_, P::Memory>) -> Answer,
+    call: impl for<'id> FnOnce(Recorded<'id, P::Memory>) -> Answer<'id>,
 ) -> Result<Held<T, P>, HandOverError<T>> {
     let (entry, mut lent) = platform
         .enter(user, object.into_memory())
         .map_err(|(why, memory)| HandOverError::Refused(T::from_memory(memory), why))?;
     let held = Held::new(platform, entry);
     lent.flush(platform);
-    let answer = call(lent.recorded());
-    if answer.is_success() {
+    let answer = Outcome::of(call(lent.recorded()));
+    if answer.success {
         held.put(lent, State::Held);
         return Ok(held);
     }
@@ -101,11 +126,11 @@ pub(crate) fn hand_over<T: Lend<Memory = P::Memory>, P: Platform>(
         status: answer.status,
         unproved: None,
     };
-    if answer.is_given_up() {
+    if answer.given_up {
         cause.why = Why::Abandoned;
         return Err(HandOverError::Settled(held.settle(lent, cause)));
     }
-    if answer.is_untouched() {
+    if answer.untouched {
         lent.never_offered(0..lent.pages());
     } else {
         cause.unproved = lent.prove(platform, 0..lent.pages());
@@ -138,26 +163,27 @@ pub(crate) fn lend<T: Lend<Memory = P::Memory>, P: Platform>(
     user: &P::User,
     object: T,
     leaf: Leaf,
-    call: impl FnOnce(Recorded<'_, P::Memory>) -> Answer,
-) -> Result<(T, Answer), LendError<T>> {
+    call: impl for<'id> FnOnce(Shared<'id, P::Memory>) -> Answer<'id>,
+) -> Result<(T, Status), LendError<T>> {
     let (entry, mut lent) = platform
         .enter(user, object.into_memory())
         .map_err(|(why, memory)| LendError::Refused(T::from_memory(memory), why))?;
     let held = Held::<T, P>::new(platform, entry);
-    let answer = call(lent.recorded());
+    let answer = call(lent.shared());
+    let (status, given_up) = (answer.status, answer.is_given_up());
     let cause = Cause {
         why: Why::Abandoned,
         leaf,
-        status: answer.status,
+        status,
         unproved: None,
     };
-    if !answer.is_given_up() {
+    if !given_up {
         lent.never_offered(0..lent.pages());
     }
     match lent.into_memory() {
         Ok(memory) => {
             held.strike();
-            Ok((T::from_memory(memory), answer))
+            Ok((T::from_memory(memory), status))
         }
         Err(lent) => Err(LendError::Settled(held.settle(lent, cause))),
     }
@@ -171,13 +197,13 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
     pub(crate) fn release(
         self,
         leaf: Leaf,
-        call: impl FnOnce(Recorded<'_, P::Memory>) -> Answer,
+        call: impl for<'id> FnOnce(Recorded<'id, P::Memory>) -> Answer<'id>,
     ) -> Result<T, ReleaseError<T, P>> {
         let Some(lent) = self.take() else {
             return Err(self.busy());
         };
-        let answer = call(lent.recorded());
-        if answer.is_given_up() {
+        let answer = Outcome::of(call(lent.recorded()));
+        if answer.given_up {
             // It cannot be called again before it has ended, and then it must not be.
             let cause = Cause {
                 why: Why::Abandoned,
@@ -187,11 +213,11 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
             };
             return Err(ReleaseError::Settled(self.settle(lent, cause)));
         }
-        if !answer.is_success() {
+        if !answer.success {
             self.put(lent, State::Held);
-            return Err(ReleaseError::StillHeld(self, answer));
+            return Err(ReleaseError::StillHeld(self, answer.status));
         }
-        self.proved(lent, leaf, answer)
+        self.proved(lent, leaf, answer.status, answer.list_ok)
     }
 
     // No user of this kernel module has that way back; the suites walk it.
@@ -204,19 +230,16 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
         // Whether RECLAIM failed does not matter for a page that is proved afterwards.
         let failed = lent.reclaim(&self.platform);
         let status = failed.map_or(Status::SUCCESS, |page| page.status);
-        // SAFETY: RECLAIM was called for each page and is never interrupted.
-        let answer = unsafe { Answer::ended(status) };
         if status.is_not_executed() {
             self.put(lent, State::Held);
-            return Err(ReleaseError::StillHeld(self, answer));
+            return Err(ReleaseError::StillHeld(self, status));
         }
-        self.proved(lent, Leaf::PHYMEM_PAGE_RECLAIM, answer)
+        self.proved(lent, Leaf::PHYMEM_PAGE_RECLAIM, status, true)
     }
 
     /// Somebody else works on the memory for the moment: as if the TDX Module had been busy.
     fn busy(self) -> ReleaseError<T, P> {
-        // SAFETY: Nothing was called.
-        ReleaseError::StillHeld(self, unsafe { Answer::not_called(Status::OPERAND_BUSY) })
+        ReleaseError::StillHeld(self, Status::OPERAND_BUSY)
     }
 
     /// The second half of every release: the proof.
@@ -224,20 +247,21 @@ impl<T: Lend<Memory = P::Memory>, P: Platform> Held<T, P> {
         self,
         mut lent: Lent<P>,
         leaf: Leaf,
-        answer: Answer,
+        status: Status,
+        list_ok: bool,
     ) -> Result<T, ReleaseError<T, P>> {
         let unproved = lent.prove(&self.platform, 0..lent.pages());
         let cause = Cause {
-            why: if answer.list_ok {
+            why: if list_ok {
                 Why::NotProved
             } else {
                 Why::WrongList
             },
             leaf,
-            status: answer.status,
+            status,
             unproved,
         };
-        if !answer.list_ok {
+        if !list_ok {
             return Err(ReleaseError::Settled(self.settle(lent, cause)));
         }
         match lent.into_memory() {

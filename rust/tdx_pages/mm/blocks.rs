@@ -161,7 +161,8 @@ impl Blocks {
     }
 }
 
-impl Memory for Blocks {
+// SAFETY: By its invariant it owns its pages; only `drop` and the unsafe functions free any.
+unsafe impl Memory for Blocks {
     fn blocks(&self) -> &[Block] {
         &self.records
     }

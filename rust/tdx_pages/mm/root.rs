@@ -118,15 +118,27 @@ impl Roots {
         }
     }
 
-    /// Takes a page back that [`Published::keep`] kept away. Only what that gave may be given.
-    pub(crate) fn give_back(&self, page: Hpa) {
-        let free_slot = self
+    /// Takes a page back that was kept away, after its leaf has come to its end.
+    pub(crate) fn give_back(&self, Kept(page): Kept) {
+        self.fill_a_slot(page);
+    }
+
+    /// Puts a page that nobody uses any more into an empty slot, if there is one.
+    fn fill_a_slot(&self, page: Hpa) {
+        // INVARIANT: The page goes from the caller to the slot.
+        let found = self
             .slots
             .iter()
             .any(|slot| slot.cmpxchg(0, page.get(), Full).is_ok());
-        if !free_slot {
-            // SAFETY: It was borrowed from here, and its leaf has come to its end.
+        if !found {
+            // SAFETY: The caller owned it, and nobody uses it.
             unsafe { free(page) };
+            return;
+        }
+        if self.waiters.load(Acquire) != 0 {
+            // Whoever found no page holds the lock from its last look until it sleeps.
+            drop(self.waiting.lock());
+            self.returned.notify_one();
         }
     }
 
@@ -137,7 +149,7 @@ impl Roots {
             Some(Root {
                 page,
                 roots: self,
-                home: Some(slot),
+                reserved: true,
             })
         })
     }
@@ -147,7 +159,7 @@ impl Roots {
         Some(Root {
             page: alloc()?,
             roots: self,
-            home: None,
+            reserved: false,
         })
     }
 }
@@ -173,13 +185,19 @@ impl PinnedDrop for Roots {
 pub(crate) struct Root<'a> {
     page: Hpa,
     roots: &'a Roots,
-    home: Option<&'a Atomic<u64>>,
+    // It is one of the reserve; else it goes back to the allocator.
+    reserved: bool,
 }
+
+/// A root page that a leaf may still use that was left interrupted. Dropping it loses the page.
+#[must_use]
+pub(crate) struct Kept(Hpa);
 
 /// A borrowed root page that the TDX Module may be reading and writing.
 pub(crate) struct Published<'a>(Root<'a>);
 
-impl<'a> RootPage for Root<'a> {
+// SAFETY: The words are reached through this value alone, and `publish` brings the same page.
+unsafe impl<'a> RootPage for Root<'a> {
     type Published = Published<'a>;
 
     fn words(&mut self) -> &mut [u64; ROOT_ENTRIES] {
@@ -197,12 +215,13 @@ impl<'a> RootPage for Root<'a> {
 impl Published<'_> {
     /// The TDX Module may still use the page, for as long as nobody knows: it stays away until
     /// [`Roots::give_back`].
-    pub(crate) fn keep(self) -> Hpa {
-        core::mem::ManuallyDrop::new(self).0.page
+    pub(crate) fn keep(self) -> Kept {
+        Kept(core::mem::ManuallyDrop::new(self).0.page)
     }
 }
 
-impl PublishedRoot for Published<'_> {
+// SAFETY: By the invariant of `Root` the page is owned by this value alone.
+unsafe impl PublishedRoot for Published<'_> {
     fn hpa(&self) -> Hpa {
         self.0.page
     }
@@ -220,22 +239,13 @@ impl PublishedRoot for Published<'_> {
 
 impl Drop for Root<'_> {
     fn drop(&mut self) {
-        let Some(home) = self.home else {
+        if self.reserved {
+            // Any empty slot will do: another page may have been given back into its own.
+            self.roots.fill_a_slot(self.page);
+        } else {
             // SAFETY: The page is from `alloc` and owned by this value. The TDX Module keeps no
             // root page past its call.
             unsafe { free(self.page) };
-            return;
-        };
-        // INVARIANT: The page goes from this value to its slot.
-        let other = home.xchg(self.page.get(), Full);
-        if let Some(other) = Hpa::new(other).filter(|page| page.get() != 0) {
-            // SAFETY: The slot owned it: a page that was given back when this one was away.
-            unsafe { free(other) };
-        }
-        if self.roots.waiters.load(Acquire) != 0 {
-            // Whoever found no page holds the lock from its last look until it sleeps.
-            drop(self.roots.waiting.lock());
-            self.roots.returned.notify_one();
         }
     }
 }
@@ -265,6 +275,42 @@ mod tests {
         expect!(roots.borrow().fill(core::iter::empty()).is_none());
         expect!(roots.borrow().fill(0..513).is_none());
         expect!(roots.borrow().fill(0..1).is_some());
+        Ok(())
+    }
+
+    fn ready(roots: &Roots) -> usize {
+        roots
+            .slots
+            .iter()
+            .filter(|slot| slot.load(Acquire) != 0)
+            .count()
+    }
+
+    #[test]
+    fn the_reserve_is_as_large_as_before() -> Result {
+        let roots = KBox::pin_init(Roots::new(), GFP_KERNEL)?;
+        let all = ready(&roots);
+        // One is kept away, and is given back while the one of the first slot is out.
+        let first = roots.borrow();
+        let kept = roots.borrow().publish().keep();
+        expect_eq!(ready(&roots), all - 2);
+        roots.give_back(kept);
+        drop(first);
+        expect_eq!(ready(&roots), all);
+        Ok(())
+    }
+
+    #[test]
+    fn words_of_former_borrowers_are_gone() -> Result {
+        let roots = KBox::pin_init(Roots::new(), GFP_KERNEL)?;
+        let mut root = roots.borrow();
+        let _ = root.fill((0..512).map(|_| u64::MAX)).ok_or(EINVAL)?;
+        drop(root);
+        let mut root = roots.borrow();
+        let _ = root.fill((0..3).map(|_| 7)).ok_or(EINVAL)?;
+        let root = root.publish();
+        expect!((0..3).all(|index| root.word(index) == Some(7)));
+        expect!((3..512).all(|index| root.word(index) == Some(0)));
         Ok(())
     }
 

@@ -7,14 +7,17 @@ use super::{
         Call,
         StreamOperands, //
     },
+    not_called,
     resumed::Control,
     spdm::Place,
-    Seam,
-    NOT_CALLED, //
+    Seam, //
 };
-use crate::abi::ide::KeyManagement;
+use crate::abi::{
+    ide::KeyManagement,
+    Status, //
+};
 use crate::custody::{
-    listed::Recorded,
+    listed::Shared,
     transitions::Answer, //
 };
 use crate::mm::Blocks;
@@ -22,14 +25,14 @@ use crate::mm::Blocks;
 impl Seam {
     /// TDH.IDE.STREAM.CREATE under a session, with its control pages. The stream's id, and its id at
     /// the root port, mean something after success only.
-    pub(crate) fn ide_stream_create(
+    pub(crate) fn ide_stream_create<'id>(
         &self,
         session: u64,
         operands: StreamOperands,
-        pages: Control<'_>,
-    ) -> (Answer, u64, u64) {
+        pages: Control<'id, '_>,
+    ) -> (Answer<'id>, u64, u64) {
         let Some(operand) = self.profile().create(&pages) else {
-            return (NOT_CALLED, 0, 0);
+            return (not_called(), 0, 0);
         };
         let call = Call::IdeCreate {
             session,
@@ -41,15 +44,20 @@ impl Seam {
         (answer, id, ide_id)
     }
 
-    /// TDH.IDE.STREAM.BLOCK: no traffic any more.
-    pub(crate) fn ide_stream_block(&self, session: u64, id: u64) -> Answer {
+    /// TDH.IDE.STREAM.BLOCK: no traffic any more. Whether it succeeded, and the status.
+    pub(crate) fn ide_stream_block(&self, session: u64, id: u64) -> (bool, Status) {
         let aux = None;
-        self.call(Call::IdeBlock { session, id, aux }).0
+        self.call(Call::IdeBlock { session, id, aux })
     }
 
     /// TDH.IDE.STREAM.DELETE. In the v2 profile the list of its pages comes back, and is checked
     /// after success.
-    pub(crate) fn ide_stream_delete(&self, session: u64, id: u64, pages: Control<'_>) -> Answer {
+    pub(crate) fn ide_stream_delete<'id>(
+        &self,
+        session: u64,
+        id: u64,
+        pages: Control<'id, '_>,
+    ) -> Answer<'id> {
         let aux = self.profile().delete(&pages);
         let call = Call::IdeDelete { session, id, aux };
         match self.call_listed(call, Some(pages)) {
@@ -62,23 +70,24 @@ impl Seam {
 
     /// TDH.IDE.STREAM.KM: one step. The second value is the length in bytes of the request, after
     /// TDX_SPDM_REQUEST.
-    pub(crate) fn ide_stream_km(
+    pub(crate) fn ide_stream_km<'id>(
         &self,
         session: u64,
         id: u64,
         operation: KeyManagement,
         mailbox: Place,
-        pages: Recorded<'_, Blocks>,
-    ) -> (Answer, u64) {
+        pages: Shared<'id, Blocks>,
+    ) -> (Answer<'id>, u64) {
         let Some(mailbox) = mailbox.of(|n| pages.page(n)) else {
-            return (NOT_CALLED, 0);
+            return (not_called(), 0);
         };
-        let (answer, [len, _]) = self.call(Call::IdeKeys {
+        let call = Call::IdeKeys {
             session,
             id,
             operation,
             mailbox,
-        });
+        };
+        let (answer, [len, _]) = self.call_shared(call, pages);
         (answer, len)
     }
 }

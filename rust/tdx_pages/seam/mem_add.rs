@@ -11,7 +11,10 @@ use crate::abi::{
     Status, //
 };
 use crate::bindings;
-use crate::custody::feed::Window;
+use crate::custody::feed::{
+    Added,
+    Window, //
+};
 #[cfg(TDX_PAGES_KUNIT)]
 use crate::{
     custody::listed::{
@@ -25,14 +28,13 @@ use crate::{
 };
 use kernel::time::{
     delay::fsleep,
-    Instant,
-    Monotonic, //
+    Delta, //
 };
 
 /// The calls of one hand-over. A TDX Module that is busy is borne for so long in all.
 pub(crate) struct MemAdd<'a> {
     seam: &'a Seam,
-    begin: Instant<Monotonic>,
+    waited: Delta,
 }
 
 impl Seam {
@@ -40,7 +42,7 @@ impl Seam {
     pub(crate) fn ext_mem_add(&self) -> MemAdd<'_> {
         MemAdd {
             seam: self,
-            begin: Instant::now(),
+            waited: Delta::ZERO,
         }
     }
 }
@@ -61,9 +63,9 @@ impl Seam {
 }
 
 impl MemAdd<'_> {
-    /// TDH.EXT.MEM.ADD: the status, and the list word that came back, unchecked. Called again while
-    /// it is busy; one that is interrupted is the caller's to go on with, with the new word. Sleeps.
-    pub(crate) fn call(&self, window: &Window<'_>) -> (Status, HpaListInfo) {
+    /// TDH.EXT.MEM.ADD. Called again while it is busy; one that is interrupted is the caller's to go
+    /// on with, with the new word. Sleeps.
+    pub(crate) fn call<'id>(&mut self, window: &Window<'id>) -> Added<'id> {
         let word = window.word();
         // What "busy" has done is not known, so after it "not executed" is not the whole truth.
         let mut busy = None;
@@ -74,18 +76,18 @@ impl MemAdd<'_> {
             let status = self.seam.once(call);
             let back = HpaListInfo::from_raw(back);
             if status.is_not_executed() {
-                return (busy.unwrap_or(status), back);
+                // SAFETY: It was called, and this is its end; "busy" is told if it was said before.
+                return unsafe { Added::new(busy.unwrap_or(status), back) };
             }
-            if status == Status::INTERRUPTED_RESUMABLE
-                || !status.is_recoverable()
-                || back != word
-                || self.begin.elapsed() > self.seam.patience_now()
-            {
-                self.seam
-                    .note(status == Status::INTERRUPTED_RESUMABLE || !status.is_recoverable());
-                return (status, back);
+            let interrupted = status.masked() == Status::INTERRUPTED_RESUMABLE;
+            let again = status.is_recoverable() && !interrupted && back == word;
+            if !again || self.waited > self.seam.patience_now() {
+                self.seam.note(interrupted || !status.is_recoverable());
+                // SAFETY: As above.
+                return unsafe { Added::new(status, back) };
             }
             busy = Some(status);
+            self.waited += PAUSE;
             fsleep(PAUSE);
         }
     }

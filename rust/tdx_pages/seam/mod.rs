@@ -53,10 +53,11 @@ pub(crate) const PATIENCE: Delta = Delta::from_secs(10);
 /// The pause after "busy". What is interrupted goes on at once.
 const PAUSE: Delta = Delta::from_millis(1);
 
-/// A page is missing among those given, so that no leaf is called.
-//
-// SAFETY: It stands in the place of a call.
-const NOT_CALLED: Answer = unsafe { Answer::not_called(Status::OPERAND_INVALID) };
+/// The answer where a page is missing among those given, so that no leaf is called.
+fn not_called<'id>() -> Answer<'id> {
+    // SAFETY: Nothing is called, for the callers give up with it.
+    unsafe { Answer::not_called(Status::OPERAND_INVALID) }
+}
 
 /// The seam to the TDX Module.
 #[pin_data]

@@ -18,20 +18,21 @@ use super::{
     Seam,
     PAUSE, //
 };
-use crate::abi::{
-    Hpa,
-    Status, //
-};
+use crate::abi::Status;
 use crate::custody::{
     listed::{
         Form,
         Listed,
-        Pages, //
+        Pages,
+        Shared, //
     },
     transitions::Answer, //
 };
 use crate::mm::{
-    root::Published,
+    root::{
+        Kept,
+        Published, //
+    },
     Blocks, //
 };
 use kernel::{
@@ -45,16 +46,16 @@ use kernel::{
 };
 
 /// Memory of the kernel, listed in one of its root pages.
-pub(crate) type InRoot<'a, F> = Listed<'a, Blocks, Published<'a>, F>;
+pub(crate) type InRoot<'id, 'r, F> = Listed<'id, Blocks, Published<'r>, F>;
 
 /// Control pages, listed.
-pub(crate) type Control<'a> = InRoot<'a, Pages>;
+pub(crate) type Control<'id, 'r> = InRoot<'id, 'r, Pages>;
 
 /// A leaf that was given up while it could still be resumed.
 pub(super) struct Pending {
     call: Call,
     // The root page that it names.
-    root: Option<Hpa>,
+    root: Option<Kept>,
     // It has been waited for, to no avail.
     tired: bool,
 }
@@ -89,14 +90,20 @@ unsafe impl Attempts for Calls<'_> {
 }
 
 impl Seam {
-    fn until_end(&self, call: Call, patience: Delta, interrupted: bool) -> (Answer, Outputs) {
+    fn until_end<'id>(
+        &self,
+        call: Call,
+        patience: Delta,
+        interrupted: bool,
+    ) -> (Answer<'id>, Outputs) {
         let mut calls = Calls {
             seam: self,
             call,
             begin: Instant::now(),
             patience,
         };
-        let (answer, outputs) = until_end(&mut calls, interrupted);
+        // SAFETY: The callers name what is listed by the value with the same lifetime, or nothing.
+        let (answer, outputs) = unsafe { until_end(&mut calls, interrupted) };
         self.note(!answer.is_given_up() && !answer.status().is_recoverable());
         if answer.is_success() && !answer.status().is_success() {
             pr_notice!(
@@ -108,21 +115,31 @@ impl Seam {
         (answer, outputs)
     }
 
-    /// Calls a leaf alone that names no root page.
-    pub(super) fn call(&self, call: Call) -> (Answer, Outputs) {
-        let (answer, outputs, _) = self.call_listed(call, None::<Control<'_>>);
+    /// Calls a leaf alone that names no pages; tells whether it ended in success, and its status.
+    pub(super) fn call(&self, call: Call) -> (bool, Status) {
+        let (answer, _, _) = self.call_listed(call, None::<Control<'_, '_>>);
+        (answer.is_success(), answer.status())
+    }
+
+    /// Calls a leaf alone that names pages that are lent, and no root page.
+    pub(super) fn call_shared<'id>(
+        &self,
+        call: Call,
+        _pages: Shared<'id, Blocks>,
+    ) -> (Answer<'id>, Outputs) {
+        let (answer, outputs, _) = self.call_listed(call, None::<Control<'id, '_>>);
         (answer, outputs)
     }
 
     /// Calls a leaf alone. `listed` has the root page that its operands name; it comes back unless
     /// the leaf is left interrupted.
-    pub(super) fn call_listed<'a, F: Form>(
+    pub(super) fn call_listed<'id, 'r, F: Form>(
         &self,
         call: Call,
-        listed: Option<InRoot<'a, F>>,
-    ) -> (Answer, Outputs, Option<InRoot<'a, F>>) {
+        listed: Option<InRoot<'id, 'r, F>>,
+    ) -> (Answer<'id>, Outputs, Option<InRoot<'id, 'r, F>>) {
         let mut pending = self.resumed.lock();
-        if !self.finish(&mut pending, self.patience_now()) {
+        if !self.finish(&mut pending, self.patience) {
             // SAFETY: Nothing was called.
             let answer = unsafe { Answer::not_called(Status::SYS_BUSY) };
             return (answer, [0; 2], listed);
@@ -153,7 +170,7 @@ impl Seam {
             let patience = if left.tired { Delta::ZERO } else { patience };
             let (answer, outputs) = self.until_end(left.call, patience, true);
             if answer.is_given_up() {
-                left.tired = true;
+                left.tired |= patience > Delta::ZERO;
                 return false;
             }
             pr_notice!(
@@ -167,10 +184,9 @@ impl Seam {
                     left.tired = false;
                 }
                 _ => {
-                    if let Some(root) = left.root {
+                    if let Some(root) = pending.take().and_then(|left| left.root) {
                         self.roots.give_back(root);
                     }
-                    *pending = None;
                 }
             }
         }

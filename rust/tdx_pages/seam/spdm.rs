@@ -9,6 +9,7 @@ use super::{
         Call,
         Mailbox, //
     },
+    not_called,
     resumed::{
         Control,
         InRoot, //
@@ -17,8 +18,7 @@ use super::{
         Gate,
         Slot, //
     },
-    Seam,
-    NOT_CALLED, //
+    Seam, //
 };
 use crate::abi::{
     function::FunctionId,
@@ -30,8 +30,8 @@ use crate::abi::{
 };
 use crate::custody::{
     listed::{
-        Recorded,
-        Rest, //
+        Rest,
+        Shared, //
     },
     transitions::Answer, //
 };
@@ -40,9 +40,13 @@ use crate::mm::Blocks;
 impl Seam {
     /// TDH.SPDM.CREATE for a function, with its control pages. The session's id means something
     /// after success only.
-    pub(crate) fn spdm_create(&self, function: FunctionId, pages: Control<'_>) -> (Answer, u64) {
+    pub(crate) fn spdm_create<'id>(
+        &self,
+        function: FunctionId,
+        pages: Control<'id, '_>,
+    ) -> (Answer<'id>, u64) {
         let Some(operand) = self.profile().create(&pages) else {
-            return (NOT_CALLED, 0);
+            return (not_called(), 0);
         };
         let call = Call::SpdmCreate {
             function,
@@ -55,7 +59,7 @@ impl Seam {
 
     /// TDH.SPDM.DELETE. In the v2 profile the list of its pages comes back, and is checked after
     /// success.
-    pub(crate) fn spdm_delete(&self, id: u64, pages: Control<'_>) -> Answer {
+    pub(crate) fn spdm_delete<'id>(&self, id: u64, pages: Control<'id, '_>) -> Answer<'id> {
         let aux = self.profile().delete(&pages);
         match self.call_listed(Call::SpdmDelete { id, aux }, Some(pages)) {
             (answer, [word, _], Some(pages)) if answer.is_success() => {
@@ -68,21 +72,21 @@ impl Seam {
     /// TDH.SPDM.CONNECT: one step. `pages` has the page `config` and those of the mailbox among its
     /// folios, and behind them the pages for the device info. The second value is the length in
     /// bytes of the request, after TDX_SPDM_REQUEST, or of the device info, after success.
-    pub(crate) fn spdm_connect<G: Gate>(
+    pub(crate) fn spdm_connect<'id, G: Gate>(
         &self,
         _slot: &mut Slot<'_, G>,
         id: u64,
         config: usize,
         mailbox: Place,
-        pages: InRoot<'_, Rest>,
-    ) -> (Answer, u64) {
+        pages: InRoot<'id, '_, Rest>,
+    ) -> (Answer<'id>, u64) {
         let operands = (
             pages.page(config),
             mailbox.of(|n| pages.page(n)),
             pages.array(),
         );
         let (Some(config), Some(mailbox), Some(info)) = operands else {
-            return (NOT_CALLED, 0);
+            return (not_called(), 0);
         };
         let call = Call::SpdmConnect {
             id,
@@ -96,52 +100,53 @@ impl Seam {
 
     /// TDH.SPDM.DISCONNECT: one step. The second value is the length in bytes of the request, after
     /// TDX_SPDM_REQUEST.
-    pub(crate) fn spdm_disconnect<G: Gate>(
+    pub(crate) fn spdm_disconnect<'id, G: Gate>(
         &self,
         _slot: &mut Slot<'_, G>,
         id: u64,
         mailbox: Place,
-        pages: Recorded<'_, Blocks>,
-    ) -> (Answer, u64) {
+        pages: Shared<'id, Blocks>,
+    ) -> (Answer<'id>, u64) {
         let Some(mailbox) = mailbox.of(|n| pages.page(n)) else {
-            return (NOT_CALLED, 0);
+            return (not_called(), 0);
         };
-        let (answer, [len, _]) = self.call(Call::SpdmDisconnect { id, mailbox });
+        let (answer, [len, _]) = self.call_shared(Call::SpdmDisconnect { id, mailbox }, pages);
         (answer, len)
     }
 
     /// TDH.SPDM.MNG, heartbeat or key update: one step. As for DISCONNECT.
-    pub(crate) fn spdm_manage<G: Gate>(
+    pub(crate) fn spdm_manage<'id, G: Gate>(
         &self,
         _slot: &mut Slot<'_, G>,
         id: u64,
         operation: Management,
         mailbox: Place,
-        pages: Recorded<'_, Blocks>,
-    ) -> (Answer, u64) {
+        pages: Shared<'id, Blocks>,
+    ) -> (Answer<'id>, u64) {
         let Some(mailbox) = mailbox.of(|n| pages.page(n)) else {
-            return (NOT_CALLED, 0);
+            return (not_called(), 0);
         };
-        let (answer, [len, _]) = self.call(Call::SpdmManage {
+        let call = Call::SpdmManage {
             id,
             operation,
             mailbox,
             info: NO_PAGE,
-        });
+        };
+        let (answer, [len, _]) = self.call_shared(call, pages);
         (answer, len)
     }
 
     /// TDH.SPDM.MNG, device info once more: one step. As for CONNECT.
-    pub(crate) fn spdm_recollect<G: Gate>(
+    pub(crate) fn spdm_recollect<'id, G: Gate>(
         &self,
         _slot: &mut Slot<'_, G>,
         id: u64,
         mailbox: Place,
-        pages: InRoot<'_, Rest>,
-    ) -> (Answer, u64) {
+        pages: InRoot<'id, '_, Rest>,
+    ) -> (Answer<'id>, u64) {
         let operands = (mailbox.of(|n| pages.page(n)), pages.array());
         let (Some(mailbox), Some(info)) = operands else {
-            return (NOT_CALLED, 0);
+            return (not_called(), 0);
         };
         let call = Call::SpdmManage {
             id,

@@ -31,7 +31,14 @@ pub(crate) unsafe trait Attempts {
 /// interrupted, only success or an error of its own ends it: that this CPU, or the TDX Module,
 /// did not execute the resume leaves it interrupted. `interrupted` says that it is already. The
 /// output means something after success only.
-pub(crate) fn until_end<A: Attempts>(attempts: &mut A, interrupted: bool) -> (Answer, A::Output) {
+///
+/// # Safety
+///
+/// The answer is for the record whose pages the calls name, and for no other.
+pub(crate) unsafe fn until_end<'id, A: Attempts>(
+    attempts: &mut A,
+    interrupted: bool,
+) -> (Answer<'id>, A::Output) {
     let mut interrupted = interrupted;
     // Whether any call went further than the dispatcher: what "busy" has done is not known.
     let mut entered = interrupted;
@@ -118,7 +125,8 @@ mod tests {
             pauses: 0,
             patience,
         };
-        let (answer, output) = until_end(&mut script, interrupted);
+        // SAFETY: There are no pages.
+        let (answer, output) = unsafe { until_end(&mut script, interrupted) };
         let what =
             format!("{answers:?}, patience {patience}, interrupted {interrupted}: {answer:?}");
         assert_eq!(output, script.calls, "{what}");

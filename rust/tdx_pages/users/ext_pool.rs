@@ -83,16 +83,11 @@ pub(crate) fn bring_up(kernel: &Kernel, ext: Ext) -> Result<Pool> {
             }
         }
     };
-    let answer = kernel.seam().ext_init();
-    if !answer.is_success() {
+    let (success, status) = kernel.seam().ext_init();
+    if !success {
         pr_err!(
-            "ext_pool: TDH.EXT.INIT {} {}: no extensions; {} pages stay with the TDX Module for good; load again to try again\n",
-            if answer.is_given_up() {
-                "was given up at"
-            } else {
-                "answered"
-            },
-            answer.status(),
+            "ext_pool: TDH.EXT.INIT answered {}: no extensions; {} pages stay with the TDX Module for good; load again to try again\n",
+            status,
             pages
         );
         if pages == 0 {
@@ -126,7 +121,7 @@ fn add(kernel: &Kernel, pages: usize) -> Result<Fed> {
         );
     })?;
     let owner = Owner::new(&kernel.users().ext_pool, Object::Only);
-    let leaf = kernel.seam().ext_mem_add();
+    let mut leaf = kernel.seam().ext_mem_add();
     hand_over_for_good(kernel, &owner, memory, |window| leaf.call(window)).map_err(
         |(why, _memory)| {
             pr_err!("ext_pool: no record could be made, nothing was handed over\n");

@@ -189,8 +189,8 @@ impl Drop for Iommu {
         match released {
             Ok(tables) => pr_info!("{}: cleared, {} pages released\n", self.owner, tables.0.pages()),
             // There is no later chance for the leaf, but one for the proof.
-            Err(ReleaseError::StillHeld(held, answer)) => {
-                held.quarantine(Why::ReleaseFailed, Leaf::IOMMU_CLEAR, answer.status());
+            Err(ReleaseError::StillHeld(held, status)) => {
+                held.quarantine(Why::ReleaseFailed, Leaf::IOMMU_CLEAR, status);
             }
             // The ledger has said it, unless every page is proved.
             Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}

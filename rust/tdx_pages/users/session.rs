@@ -374,8 +374,8 @@ pub(super) fn delete(
     match released {
         Ok(_pages) => {}
         // There is no later chance for the leaf, but one for the proof.
-        Err(ReleaseError::StillHeld(held, answer)) => {
-            held.quarantine(Why::ReleaseFailed, leaf, answer.status());
+        Err(ReleaseError::StillHeld(held, status)) => {
+            held.quarantine(Why::ReleaseFailed, leaf, status);
         }
         // The ledger has said it, unless every page is proved.
         Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}

@@ -228,11 +228,11 @@ impl<T: Transport> PinnedDrop for Stream<T> {
             // It has told why, if it fails; BLOCK says whether it mattered.
             let _ = session.manage_keys(id, KeyManagement::Stop);
         }
-        let answer = kernel.seam().ide_stream_block(session.id(), id);
-        if !answer.is_success() {
+        let (blocked, status) = kernel.seam().ide_stream_block(session.id(), id);
+        if !blocked {
             // DELETE wants it blocked, and a stream that may still carry traffic keeps its pages.
             let leaf = Leaf::IDE_STREAM_BLOCK;
-            pages.quarantine(Why::ReleaseFailed, leaf, answer.status());
+            pages.quarantine(Why::ReleaseFailed, leaf, status);
             return;
         }
         let released = pages.release(Leaf::IDE_STREAM_DELETE, |recorded| {

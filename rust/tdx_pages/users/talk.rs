@@ -23,7 +23,7 @@ use crate::abi::{
     PAGE_SIZE, //
 };
 use crate::custody::{
-    listed::Recorded,
+    listed::Shared,
     memory::{
         Memory,
         Platform, //
@@ -192,9 +192,8 @@ impl<T: Transport> Talk<T> {
         };
         let mut updates = 0;
         for _ in 0..MAX_MESSAGES {
-            let (answer, len) = self.step(session, &mut errand, place)?;
-            let status = answer.status();
-            if answer.is_success() {
+            let (status, len) = self.step(session, &mut errand, place)?;
+            if status.is_success_class() {
                 return self.ended(&errand, len);
             }
             match status {
@@ -240,7 +239,7 @@ impl<T: Transport> Talk<T> {
         session: u64,
         errand: &mut Errand<'_, '_>,
         place: Place,
-    ) -> Result<(Answer, u64)> {
+    ) -> Result<(Status, u64)> {
         let Some(pages) = self.pages.take() else {
             pr_err!(
                 "{}: a leaf was left interrupted and may still use its messages: no exchange any more\n",
@@ -251,15 +250,15 @@ impl<T: Transport> Talk<T> {
         let leaf = errand.leaf();
         let kernel = &self.kernel;
         let mut len = 0;
-        let lent = lend(kernel, &self.owner, pages, leaf, |recorded| {
-            let (answer, said) = call(kernel, session, errand, place, recorded);
+        let lent = lend(kernel, &self.owner, pages, leaf, |shared| {
+            let (answer, said) = call(kernel, session, errand, place, shared);
             len = said;
             answer
         });
         match lent {
-            Ok((pages, answer)) => {
+            Ok((pages, status)) => {
                 self.pages = Some(pages);
-                Ok((answer, len))
+                Ok((status, len))
             }
             Err(LendError::Refused(pages, why)) => {
                 self.pages = Some(pages);
@@ -363,13 +362,13 @@ const fn header_bytes() -> usize {
 }
 
 /// Makes the call that an errand wants.
-fn call(
+fn call<'id>(
     kernel: &Kernel,
     session: u64,
     errand: &mut Errand<'_, '_>,
     place: Place,
-    pages: Recorded<'_, Blocks>,
-) -> (Answer, u64) {
+    pages: Shared<'id, Blocks>,
+) -> (Answer<'id>, u64) {
     let seam = kernel.seam();
     match errand {
         Errand::Session(Task::Connect, slot) => match pages.list_rest(kernel.root()) {

@@ -14,8 +14,8 @@ mod tests {
         for pages in [1, 2, 511, 512] {
             let memory = Blocks::new(pages, Node::Any)?;
             let mut right = false;
-            let lent = lend(&kernel, &owner(&kernel), memory, LEAF, |recorded| {
-                let listed = match recorded.list(kernel.root()) {
+            let lent = lend(&kernel, &owner(&kernel), memory, LEAF, |shared| {
+                let listed = match shared.list_rest(kernel.root()) {
                     Ok(listed) => listed,
                     Err(answer) => return answer,
                 };
@@ -26,10 +26,10 @@ mod tests {
                     && listed.check(word).is_ok();
                 said(Status::SUCCESS)
             });
-            let Ok((memory, answer)) = lent else {
+            let Ok((memory, status)) = lent else {
                 return Err(EIO);
             };
-            expect!(right && answer.is_success());
+            expect!(right && status.is_success());
             expect_eq!(memory.pages(), pages);
             // It is the host's: it can be mapped.
             expect_eq!(memory.map()?.len(), pages * 4096);
@@ -47,7 +47,7 @@ mod tests {
         for status in [BROKEN, Status::OPERAND_BUSY, Status::UD] {
             let memory = Blocks::new(3, Node::Any)?;
             let lent = lend(&kernel, &owner(&kernel), memory, LEAF, |_| said(status));
-            expect!(matches!(lent, Ok((_, answer)) if answer.status() == status));
+            expect!(matches!(lent, Ok((_, same)) if same == status));
         }
         // More than a list can tell: the leaf is not called.
         let memory = Blocks::new(513, Node::Any)?;
@@ -56,13 +56,13 @@ mod tests {
             &owner(&kernel),
             memory,
             LEAF,
-            |recorded| match recorded.list(kernel.root()) {
+            |shared| match shared.list_rest(kernel.root()) {
                 Ok(_) => said(Status::SUCCESS),
                 Err(answer) => answer,
             },
         );
-        expect!(matches!(lent, Ok((memory, answer))
-            if memory.pages() == 513 && answer.status() == Status::OPERAND_INVALID));
+        expect!(matches!(lent, Ok((memory, status))
+            if memory.pages() == 513 && status == Status::OPERAND_INVALID));
         expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (0, 0));
         expect_eq!(balance(&kernel), Balance::default());
         Ok(())

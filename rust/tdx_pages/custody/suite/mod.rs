@@ -18,6 +18,7 @@ use crate::abi::{
 use crate::custody::{
     feed::{
         hand_over_for_good,
+        Added,
         Stopped, //
     },
     lent::Lent,
@@ -85,14 +86,14 @@ fn balance(kernel: &Kernel) -> Balance {
 }
 
 /// What a leaf answered, or would have.
-fn said(status: Status) -> Answer {
+fn said<'id>(status: Status) -> Answer<'id> {
     // SAFETY: The tests let the software TDX Module own pages of which they say that it does
     // not, to see that the proof finds out; it is told to forget them afterwards.
     unsafe { Answer::ended(status) }
 }
 
 /// Gives pages to the software TDX Module, by one list.
-fn take(kernel: &Kernel, memory: Recorded<'_, Blocks>) -> Answer {
+fn take<'id>(kernel: &Kernel, memory: Recorded<'id, Blocks>) -> Answer<'id> {
     match memory.list(kernel.root()) {
         Ok(listed) => said(kernel.seam().ext_mem_add_once(&listed)),
         Err(answer) => answer,
@@ -123,7 +124,9 @@ fn fed(
 ) -> Result<crate::custody::feed::Fed> {
     let memory = Blocks::new(pages, Node::Any)?;
     hand_over_for_good(kernel, &owner(kernel), memory, |window| {
-        answer(window.word())
+        let (status, back) = answer(window.word());
+        // SAFETY: As in `said`; no page is really taken.
+        unsafe { Added::new(status, back) }
     })
     .map_err(|_| EIO)
 }

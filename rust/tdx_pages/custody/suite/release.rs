@@ -45,7 +45,7 @@ mod tests {
             Err(ReleaseError::StillHeld(held, status)) => (held, status),
             _ => return Err(EIO),
         };
-        expect_eq!(status.status(), Status::OPERAND_BUSY);
+        expect_eq!(status, Status::OPERAND_BUSY);
         expect_eq!(emu.calls(Leaf::PHYMEM_PAGE_WBINVD)?, (0, 0));
         expect_eq!(balance(&kernel).held, 3);
         emu.reset()?;
@@ -147,8 +147,8 @@ mod tests {
         let kernel = kernel()?;
         let held = held(&kernel, 6)?;
         emu.reset()?;
-        let wrong = said(Status::SUCCESS).with_list(false);
-        match held.release(LEAF, |_| wrong) {
+        let wrong = held.release(LEAF, |_| said(Status::SUCCESS).with_list(false));
+        match wrong {
             Err(ReleaseError::Settled(settled)) => {
                 expect_eq!((settled.freed, settled.quarantined), (6, 0));
                 expect_eq!(settled.cause.why, Why::WrongList);

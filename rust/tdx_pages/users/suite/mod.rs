@@ -3,8 +3,12 @@
 //! Whole lives, attach to detach, against the software TDX Module.
 
 mod attach;
+mod device;
 mod iommu;
+mod late;
 mod pool;
+mod registry;
+mod session;
 
 use crate::abi::{
     field::{
@@ -23,6 +27,7 @@ use crate::attach::{
 use crate::emu::{
     Emu,
     Fault,
+    Released,
     KEYID, //
 };
 use kernel::{
