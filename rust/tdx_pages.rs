@@ -43,6 +43,7 @@ use crate::attach::{
     Options, //
 };
 use crate::debugfs::Debugfs;
+use crate::seam::profile::Profile;
 use kernel::prelude::*;
 
 module! {
@@ -64,6 +65,10 @@ module! {
             default: 0,
             description: "The global KeyID where the kernel found none, for tdx_emu only",
         },
+        profile: i32 {
+            default: -1,
+            description: "Generation of the interface: -1 by the metadata (default), 0 v2 (host patches of 2026-03), 1 late (later development trees)",
+        },
         clflush: i32 {
             default: -1,
             description: "Flush pages before they are handed over: -1 as the TDX Module asks (default), 0 no, 1 yes",
@@ -83,6 +88,7 @@ impl kernel::Module for TdxPages {
             pool: module_parameters::pool.value(),
             iommu: Choice::from_parameter("iommu", module_parameters::iommu.value())?,
             clflush: Choice::from_parameter("clflush", module_parameters::clflush.value())?,
+            profile: Profile::from_parameter(module_parameters::profile.value())?,
             global_keyid: module_parameters::global_keyid.value(),
             ..Options::default()
         };

@@ -10,6 +10,7 @@
 #include <linux/processor.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/version.h>
 
 #include <tdx_pages/helpers.h>
 
@@ -58,6 +59,12 @@ int tdx_pages_proximity_node(u32 proximity)
 		return pxm_to_node(proximity);
 #endif
 	return NUMA_NO_NODE;
+}
+
+/* This kernel may have turned Dynamic PAMT on, and gives no sign of it here. */
+bool tdx_pages_dynamic_pamt(void)
+{
+	return LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0);
 }
 
 unsigned int tdx_pages_possible_cpus(void)

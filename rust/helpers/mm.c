@@ -93,6 +93,20 @@ void tdx_pages_vunmap(const void *va)
 	vunmap(va);
 }
 
+/*
+ * Bytes of memory that its user may have mapped and may be writing to: no
+ * business of a compiler that believes in one writer.
+ */
+void tdx_pages_copy_out(void *to, u64 hpa, size_t len)
+{
+	memcpy(to, phys_to_virt(hpa), len);
+}
+
+void tdx_pages_copy_in(u64 hpa, const void *from, size_t len)
+{
+	memcpy(phys_to_virt(hpa), from, len);
+}
+
 struct page *tdx_pages_page(u64 hpa)
 {
 	return phys_to_page(hpa);

@@ -6,6 +6,8 @@
 mod answer;
 #[path = "../tdx_pages/custody/feed.rs"]
 pub(crate) mod feed;
+#[path = "../tdx_pages/custody/lending.rs"]
+pub(crate) mod lending;
 #[path = "../tdx_pages/custody/lent.rs"]
 pub(crate) mod lent;
 #[path = "../tdx_pages/custody/listed.rs"]

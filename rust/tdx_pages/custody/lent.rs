@@ -3,10 +3,7 @@
 //! Memory that is not ours, and which of its pages came back.
 
 use super::{
-    listed::{
-        Recorded,
-        Shared, //
-    },
+    listed::Recorded,
     memory::{
         Memory,
         Platform, //
@@ -171,11 +168,6 @@ impl<P: Platform> Lent<P> {
     /// The same for whoever makes a call with them.
     pub(super) fn recorded(&self) -> Recorded<'_, P::Memory> {
         Recorded::new(&self.memory)
-    }
-
-    /// The same for a leaf that keeps nothing.
-    pub(super) fn shared(&self) -> Shared<'_, P::Memory> {
-        Shared::new(&self.memory)
     }
 
     /// The number of its pages.

@@ -63,30 +63,6 @@ impl<'id, M: Memory> Recorded<'id, M> {
     }
 }
 
-/// Memory that is lent for the length of one leaf that keeps nothing.
-///
-/// As [`Recorded`], but nothing that takes pages can be told by it.
-pub(crate) struct Shared<'id, M: Memory>(&'id M, Brand<'id>);
-
-impl<'id, M: Memory> Shared<'id, M> {
-    pub(super) fn new(memory: &'id M) -> Self {
-        Self(memory, PhantomData)
-    }
-
-    /// Page `n` by itself.
-    pub(crate) fn page(&self, n: usize) -> Option<Hpa> {
-        self.0.hpas().nth(n)
-    }
-
-    /// Lists each page but the folios by itself. More than 512 are an answer, as above.
-    pub(crate) fn list_rest<R: RootPage>(
-        self,
-        root: R,
-    ) -> Result<Listed<'id, M, R::Published, Rest>, Answer<'id>> {
-        Listed::new(self.0, root).ok_or(Answer::CANNOT_LIST)
-    }
-}
-
 /// How memory is put into words of a root page.
 pub(crate) trait Form {
     /// The words, in order.
@@ -96,9 +72,6 @@ pub(crate) trait Form {
 /// Each page by itself: HPA_ARRAY_T and HPA_LIST_INFO.
 pub(crate) enum Pages {}
 
-/// Each page but the folios by itself: HPA_ARRAY_T of the larger part of some memory.
-pub(crate) enum Rest {}
-
 /// Folios as blocks, with their number of pages, then each other page by itself: IOMMU_MT.
 pub(crate) enum Tables {}
 
@@ -107,19 +80,6 @@ impl Form for Pages {
         memory.hpas().map(Hpa::get)
     }
 }
-
-impl Form for Rest {
-    fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_ {
-        let rest = memory.blocks().get(memory.folios()..).unwrap_or(&[]);
-        rest.iter().copied().flat_map(Block::hpas).map(Hpa::get)
-    }
-}
-
-/// Forms in which a page is a word.
-pub(crate) trait PageEach: Form {}
-
-impl PageEach for Pages {}
-impl PageEach for Rest {}
 
 impl Form for Tables {
     fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_ {
@@ -194,15 +154,10 @@ impl<M: Memory, R: PublishedRoot> Listed<'_, M, R, Tables> {
     }
 }
 
-impl<M: Memory, R: PublishedRoot, F: PageEach> Listed<'_, M, R, F> {
-    /// Page `n` of the whole memory by itself.
-    pub(crate) fn page(&self, n: usize) -> Option<Hpa> {
-        self.memory.hpas().nth(n)
-    }
-
+impl<M: Memory, R: PublishedRoot> Listed<'_, M, R, Pages> {
     /// The operand as HPA_ARRAY_T; [`None`] never, for memory without pages is not listed.
     pub(crate) fn array(&self) -> Option<HpaArray> {
-        let first = Hpa::from_bits(F::words(self.memory).next()?);
+        let first = self.memory.hpas().next()?;
         Some(HpaArray::new(self.entries, first, self.root.hpa()))
     }
 

@@ -19,10 +19,7 @@ pub(crate) use super::{
 
 use super::{
     lent::Lent,
-    listed::{
-        Recorded,
-        Shared, //
-    },
+    listed::Recorded,
     memory::{
         Lend,
         Platform,
@@ -141,51 +138,6 @@ pub(crate) fn hand_over<T: Lend<Memory = P::Memory>, P: Platform>(
             Err(HandOverError::Back(T::from_memory(memory), answer.status))
         }
         Err(lent) => Err(HandOverError::Settled(held.settle(lent, cause))),
-    }
-}
-
-/// Memory that was lent and did not come back.
-#[derive(Debug)]
-pub(crate) enum LendError<T> {
-    /// It was not lent: no SEAMCALL was made.
-    Refused(T, Refusal),
-    /// The leaf was given up while it could still be resumed, and may still use the pages.
-    Settled(Settled),
-}
-
-/// Lends `object` for one leaf that reads or writes its pages and keeps none.
-///
-/// `call` lists the pages and makes the SEAMCALLs. Afterwards the memory is the host's again, with
-/// whatever the leaf answered: shared pages are never converted, so there is nothing to prove.
-/// `[1]` V2 thread of 03/31. But a leaf that is left interrupted may go on with them. Sleeps.
-pub(crate) fn lend<T: Lend<Memory = P::Memory>, P: Platform>(
-    platform: &P,
-    user: &P::User,
-    object: T,
-    leaf: Leaf,
-    call: impl for<'id> FnOnce(Shared<'id, P::Memory>) -> Answer<'id>,
-) -> Result<(T, Status), LendError<T>> {
-    let (entry, mut lent) = platform
-        .enter(user, object.into_memory())
-        .map_err(|(why, memory)| LendError::Refused(T::from_memory(memory), why))?;
-    let held = Held::<T, P>::new(platform, entry);
-    let answer = call(lent.shared());
-    let (status, given_up) = (answer.status, answer.is_given_up());
-    let cause = Cause {
-        why: Why::Abandoned,
-        leaf,
-        status,
-        unproved: None,
-    };
-    if !given_up {
-        lent.never_offered(0..lent.pages());
-    }
-    match lent.into_memory() {
-        Ok(memory) => {
-            held.strike();
-            Ok((T::from_memory(memory), status))
-        }
-        Err(lent) => Err(LendError::Settled(held.settle(lent, cause))),
     }
 }
 

@@ -5,7 +5,8 @@
 use crate::abi::{
     block::MAX_BLOCK_PAGES,
     Block,
-    Hpa, //
+    Hpa,
+    PAGE_SIZE, //
 };
 use crate::bindings;
 use crate::custody::memory::Memory;
@@ -144,6 +145,70 @@ impl Blocks {
             .ok_or(EFAULT)?;
         // INVARIANT: The block was allocated this moment, with a power of two for its pages.
         self.records.push(block, GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// Copies bytes from `offset` on out. `ERANGE` if they are not all here. Nothing is allocated.
+    pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> Result {
+        // SAFETY: There is room for as many bytes.
+        unsafe { self.copy_out(offset, to.as_mut_ptr(), to.len()) }
+    }
+
+    /// Copies bytes in, from `offset` on. `ERANGE` if they do not all fit. Nothing is allocated.
+    pub(crate) fn write(&self, offset: usize, from: &[u8]) -> Result {
+        // SAFETY: There are as many bytes.
+        unsafe { self.copy_in(offset, from.as_ptr(), from.len()) }
+    }
+
+    /// Copies bytes out, page after page. `ERANGE` if they are not all here; nothing is copied then.
+    ///
+    /// # Safety
+    ///
+    /// There is room for `len` bytes at `to`.
+    pub(crate) unsafe fn copy_out(&self, offset: usize, to: *mut u8, len: usize) -> Result {
+        self.pieces(offset, len, |hpa, at, bytes| {
+            // SAFETY: The memory is ours, and the caller promises the room.
+            unsafe { bindings::tdx_pages_copy_out(to.add(at).cast(), hpa, bytes) }
+        })
+    }
+
+    /// Copies bytes in. `ERANGE` if they do not all fit; nothing is copied then. Who copies at the
+    /// same time to the same place gets a mixture.
+    ///
+    /// # Safety
+    ///
+    /// There are `len` bytes at `from`.
+    pub(crate) unsafe fn copy_in(&self, offset: usize, from: *const u8, len: usize) -> Result {
+        self.pieces(offset, len, |hpa, at, bytes| {
+            // SAFETY: The memory is ours, and the caller promises the bytes.
+            unsafe { bindings::tdx_pages_copy_in(hpa, from.add(at).cast(), bytes) }
+        })
+    }
+
+    /// Calls `f` for each part in one block: where it is, how many bytes came before, how many it
+    /// has.
+    fn pieces(&self, offset: usize, len: usize, mut f: impl FnMut(u64, usize, usize)) -> Result {
+        let page = usize::try_from(PAGE_SIZE)?;
+        let size = self.pages().saturating_mul(page);
+        if offset.checked_add(len).is_none_or(|end| end > size) {
+            return Err(ERANGE);
+        }
+        let (mut skip, mut done) = (offset, 0);
+        for block in &self.records {
+            let bytes = block.pages().saturating_mul(page);
+            if skip >= bytes {
+                skip -= bytes;
+                continue;
+            }
+            let now = (bytes - skip).min(len - done);
+            if now == 0 {
+                break;
+            }
+            // CAST: Less than the size of a block.
+            f(block.hpa().get() + skip as u64, done, now);
+            done += now;
+            skip = 0;
+        }
         Ok(())
     }
 

@@ -2,34 +2,62 @@
 
 //! Memory of the host in one piece of address space, for reading and writing.
 
-// For messages and device info: the users of these are not there yet.
-#![cfg_attr(not(TDX_PAGES_KUNIT), expect(dead_code))]
-
 use super::Blocks;
 use crate::abi::PAGE_SIZE;
 use crate::bindings;
 use crate::custody::memory::Memory;
-use core::ptr::NonNull;
+use core::{
+    borrow::Borrow,
+    ptr::NonNull, //
+};
 use kernel::prelude::*;
 
 /// All pages of a [`Blocks`], mapped in order.
 ///
-/// It borrows the memory, so that this cannot be handed over, or dropped, while it is mapped. The
-/// TDX Module may write to memory that is lent for a call, so accesses are volatile copies, and no
-/// reference into it is given out.
+/// `M` is the memory, or borrows it, so that this cannot be handed over, or dropped, while it is
+/// mapped. The TDX Module may write to memory that is lent for a call, so accesses are volatile
+/// copies, and no reference into it is given out.
+pub(crate) struct Mapping<M: Borrow<Blocks>> {
+    // Dropped first.
+    space: Space,
+    memory: M,
+}
+
+/// A piece of address space.
 ///
 /// # Invariants
 ///
 /// `va` is a mapping of `len` bytes of memory of the host, until `drop`.
-pub(crate) struct Mapping<'a> {
+struct Space {
     va: NonNull<u8>,
     len: usize,
-    _memory: &'a Blocks,
 }
+
+// SAFETY: A mapping is the kernel's, and good on every CPU and for every task.
+unsafe impl Send for Space {}
 
 impl Blocks {
     /// Maps all pages in one piece. `ENOMEM`. Sleeps.
-    pub(crate) fn map(&self) -> Result<Mapping<'_>> {
+    pub(crate) fn map(&self) -> Result<Mapping<&Self>> {
+        Ok(Mapping {
+            space: self.space()?,
+            memory: self,
+        })
+    }
+
+    /// The same for good: the mapping has the memory. It comes back beside the error.
+    pub(crate) fn into_mapping(self) -> Result<Mapping<Self>, (Error, Self)> {
+        match self.space() {
+            Ok(space) => Ok(Mapping {
+                space,
+                memory: self,
+            }),
+            Err(error) => Err((error, self)),
+        }
+    }
+
+    /// To be dropped before the memory is.
+    fn space(&self) -> Result<Space> {
         // Page pointers are wanted here alone, for a moment: no record of them is kept.
         let mut pages = KVVec::with_capacity(self.pages(), GFP_KERNEL)?;
         for hpa in self.hpas() {
@@ -43,26 +71,45 @@ impl Blocks {
             .len()
             .checked_mul(usize::try_from(PAGE_SIZE)?)
             .ok_or(EOVERFLOW)?;
-        // INVARIANT: Mapped this moment; the memory stays the host's while it is borrowed.
-        Ok(Mapping {
+        // INVARIANT: Mapped this moment; the memory stays the host's beside it.
+        Ok(Space {
             va: NonNull::new(va.cast()).ok_or(ENOMEM)?,
             len,
-            _memory: self,
         })
     }
 }
 
-impl Mapping<'_> {
+impl Mapping<Blocks> {
+    /// Ends it, and gives the memory back.
+    pub(crate) fn into_memory(self) -> Blocks {
+        let Self { space, memory } = self;
+        drop(space);
+        memory
+    }
+}
+
+impl<M: Borrow<Blocks>> Mapping<M> {
     /// The length in bytes.
+    #[cfg(TDX_PAGES_KUNIT)]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.space.len
+    }
+
+    /// The first byte.
+    pub(crate) fn va(&self) -> *mut u8 {
+        self.space.va.as_ptr()
+    }
+
+    /// The memory.
+    pub(crate) fn memory(&self) -> &Blocks {
+        self.memory.borrow()
     }
 
     /// Where `len` bytes from `offset` on are. `ERANGE` if they are not all in the mapping.
     fn at(&self, offset: usize, len: usize) -> Result<NonNull<u8>> {
         match offset.checked_add(len) {
             // SAFETY: The offset is at most the length of the mapping.
-            Some(end) if end <= self.len => Ok(unsafe { self.va.add(offset) }),
+            Some(end) if end <= self.space.len => Ok(unsafe { self.space.va.add(offset) }),
             _ => Err(ERANGE),
         }
     }
@@ -88,9 +135,9 @@ impl Mapping<'_> {
     }
 }
 
-impl Drop for Mapping<'_> {
+impl Drop for Space {
     fn drop(&mut self) {
-        // SAFETY: By the invariant it is a mapping of `map`, unmapped once.
+        // SAFETY: By the invariant it is a mapping of `Blocks::space`, unmapped once.
         unsafe { bindings::tdx_pages_vunmap(self.va.as_ptr().cast()) };
     }
 }
@@ -132,6 +179,50 @@ mod tests {
         expect_eq!(back, text);
         mapping.read(3 * 4096 - text.len(), &mut back)?;
         expect_eq!(back, text);
+        Ok(())
+    }
+
+    #[test]
+    fn with_the_memory_inside() -> Result {
+        let mut mapping = Blocks::new(3, Node::Any)?
+            .into_mapping()
+            .map_err(|(error, _)| error)?;
+        mapping.write(4090, &[7; 12])?;
+        let mut back = [0; 12];
+        // SAFETY: There is room, and the memory is ours.
+        unsafe { mapping.memory().copy_out(4090, back.as_mut_ptr(), 12)? };
+        expect_eq!(back, [7; 12]);
+        // SAFETY: As above.
+        unsafe { mapping.memory().copy_in(8190, [1, 2].as_ptr(), 2)? };
+        mapping.read(8190, &mut back[..2])?;
+        expect!(back[..2] == [1, 2]);
+        let blocks = mapping.into_memory();
+        expect_eq!(blocks.pages(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn copies_reach_every_byte_and_no_more() -> Result {
+        let blocks = Blocks::new(7, Node::Any)?;
+        let len = 7 * 4096;
+        let mut text = KVVec::with_capacity(len, GFP_KERNEL)?;
+        for n in 0..len {
+            text.push((n % 251) as u8, GFP_KERNEL)?;
+        }
+        // SAFETY: There are so many bytes.
+        unsafe { blocks.copy_in(0, text.as_ptr(), len)? };
+        let mut back = KVVec::from_elem(0u8, len, GFP_KERNEL)?;
+        // SAFETY: There is so much room.
+        unsafe { blocks.copy_out(0, back.as_mut_ptr(), len)? };
+        expect!(back[..] == text[..]);
+        let mut byte = 0;
+        for (offset, len) in [(len, 1), (len - 1, 2), (usize::MAX, 2), (0, usize::MAX)] {
+            // SAFETY: Nothing is copied.
+            let result = unsafe { blocks.copy_out(offset, &mut byte, len) };
+            expect_eq!(result, Err(ERANGE));
+        }
+        // SAFETY: No byte is copied.
+        expect_eq!(unsafe { blocks.copy_out(len, &mut byte, 0) }, Ok(()));
         Ok(())
     }
 

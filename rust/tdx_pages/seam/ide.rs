@@ -17,7 +17,7 @@ use crate::abi::{
     Status, //
 };
 use crate::custody::{
-    listed::Shared,
+    lending::Shared,
     transitions::Answer, //
 };
 use crate::mm::Blocks;
@@ -40,7 +40,7 @@ impl Seam {
             operands,
             aux: self.profile().delete(&pages),
         };
-        let (answer, [id, ide_id], _pages) = self.call_listed(call, Some(pages));
+        let (answer, [id, ide_id], _pages) = self.call_listed(call, pages);
         (answer, id, ide_id)
     }
 
@@ -60,7 +60,7 @@ impl Seam {
     ) -> Answer<'id> {
         let aux = self.profile().delete(&pages);
         let call = Call::IdeDelete { session, id, aux };
-        match self.call_listed(call, Some(pages)) {
+        match self.call_listed(call, pages) {
             (answer, [word, _], Some(pages)) if answer.is_success() => {
                 answer.with_list(self.profile().is_released(&pages, word))
             }
@@ -87,7 +87,7 @@ impl Seam {
             operation,
             mailbox,
         };
-        let (answer, [len, _]) = self.call_shared(call, pages);
+        let (answer, [len, _]) = self.call_shared(call, pages, &mut None);
         (answer, len)
     }
 }

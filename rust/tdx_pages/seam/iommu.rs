@@ -31,7 +31,7 @@ impl Seam {
             iommu_mt: tables.iommu_mt(),
             clear: self.profile().clear(tables.root()),
         };
-        let (answer, [id, _], _tables) = self.call_listed(call, Some(tables));
+        let (answer, [id, _], _tables) = self.call_listed(call, tables);
         (answer, id)
     }
 
@@ -40,7 +40,7 @@ impl Seam {
     pub(crate) fn iommu_clear<'id>(&self, id: u64, tables: InRoot<'id, '_, Tables>) -> Answer<'id> {
         let root = self.profile().clear(tables.root());
         let call = Call::IommuClear { id, root };
-        match self.call_listed(call, Some(tables)) {
+        match self.call_listed(call, tables) {
             (answer, _, Some(tables)) if answer.is_success() => {
                 answer.with_list(self.profile().is_cleared(&tables))
             }

@@ -21,6 +21,7 @@ use crate::abi::{
     Status,
     ROOT_ENTRIES, //
 };
+use crate::bindings;
 use kernel::prelude::*;
 
 /// The fields that this project needs.
@@ -121,6 +122,8 @@ impl Metadata {
             );
             return Err(EOPNOTSUPP);
         }
+        // SAFETY: No preconditions.
+        no_dynamic_pamt(features0, unsafe { bindings::tdx_pages_dynamic_pamt() })?;
         let ext = if pool && features0.has(Features0::EXT) {
             Some(Ext::read(seam)?)
         } else {
@@ -137,6 +140,20 @@ impl Metadata {
             iommu_mt_pages,
         })
     }
+}
+
+/// Refuses where Dynamic PAMT may be on: a page that is handed over needs a pair of PAMT pages first
+/// then, and nobody adds them here. `[1]` DPAMT. `kernel` says that this kernel can turn it on; 7.3
+/// cannot.
+pub(crate) fn no_dynamic_pamt(features0: Features0, kernel: bool) -> Result {
+    if !(kernel && features0.has(Features0::DYNAMIC_PAMT)) {
+        return Ok(());
+    }
+    pr_err!(
+        "Dynamic PAMT may be on (TDX_FEATURES0 {:#x}, bit 36), for which pages cannot be handed over yet: use a kernel without it, as 7.3\n",
+        features0.raw()
+    );
+    Err(EOPNOTSUPP)
 }
 
 /// The generation of the interface by what the metadata is like: the pool's size is a u32 in the

@@ -18,6 +18,7 @@ use crate::custody::{
         PublishedRoot, //
     }, //
 };
+use kernel::prelude::*;
 
 /// A generation of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,22 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
+    /// From a parameter: -1 (by the metadata), 0 or 1. `EINVAL` for another value.
+    pub(crate) fn from_parameter(value: i32) -> Result<Option<Self>> {
+        match value {
+            -1 => Ok(None),
+            0 => Ok(Some(Self::V2)),
+            1 => Ok(Some(Self::Late)),
+            _ => {
+                pr_err!(
+                    "profile={}: give -1 (by the metadata), 0 (v2) or 1 (late)\n",
+                    value
+                );
+                Err(EINVAL)
+            }
+        }
+    }
+
     /// The name that people use.
     pub(crate) const fn text(self) -> &'static str {
         match self {

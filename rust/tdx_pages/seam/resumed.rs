@@ -20,11 +20,14 @@ use super::{
 };
 use crate::abi::Status;
 use crate::custody::{
+    lending::{
+        Shared,
+        Told, //
+    },
     listed::{
         Form,
         Listed,
-        Pages,
-        Shared, //
+        Pages, //
     },
     transitions::Answer, //
 };
@@ -117,48 +120,60 @@ impl Seam {
 
     /// Calls a leaf alone that names no pages; tells whether it ended in success, and its status.
     pub(super) fn call(&self, call: Call) -> (bool, Status) {
-        let (answer, _, _) = self.call_listed(call, None::<Control<'_, '_>>);
+        let (answer, _) = self.call_keeping(call, || None);
         (answer.is_success(), answer.status())
     }
 
-    /// Calls a leaf alone that names pages that are lent, and no root page.
+    /// Calls a leaf alone that names pages that are lent, and perhaps the root page of `told`, which
+    /// stays there unless the leaf is left interrupted.
     pub(super) fn call_shared<'id>(
         &self,
         call: Call,
         _pages: Shared<'id, Blocks>,
+        told: &mut Option<Told<Published<'_>>>,
     ) -> (Answer<'id>, Outputs) {
-        let (answer, outputs, _) = self.call_listed(call, None::<Control<'id, '_>>);
-        (answer, outputs)
+        self.call_keeping(call, || told.take().map(|told| told.into_root().keep()))
     }
 
-    /// Calls a leaf alone. `listed` has the root page that its operands name; it comes back unless
-    /// the leaf is left interrupted.
+    /// Calls a leaf alone that names memory on record. It comes back unless the leaf is left
+    /// interrupted.
     pub(super) fn call_listed<'id, 'r, F: Form>(
         &self,
         call: Call,
-        listed: Option<InRoot<'id, 'r, F>>,
+        listed: InRoot<'id, 'r, F>,
     ) -> (Answer<'id>, Outputs, Option<InRoot<'id, 'r, F>>) {
+        let mut listed = Some(listed);
+        let keep = || listed.take().map(|listed| listed.into_root().keep());
+        let (answer, outputs) = self.call_keeping(call, keep);
+        (answer, outputs, listed)
+    }
+
+    /// Calls a leaf alone. `keep` gives the root page that its operands name, if it is left
+    /// interrupted.
+    fn call_keeping<'id>(
+        &self,
+        call: Call,
+        keep: impl FnOnce() -> Option<Kept>,
+    ) -> (Answer<'id>, Outputs) {
         let mut pending = self.resumed.lock();
         if !self.finish(&mut pending, self.patience) {
             // SAFETY: Nothing was called.
-            let answer = unsafe { Answer::not_called(Status::SYS_BUSY) };
-            return (answer, [0; 2], listed);
+            return (unsafe { Answer::not_called(Status::SYS_BUSY) }, [0; 2]);
         }
         let (answer, outputs) = self.until_end(call, self.patience_now(), false);
-        if !answer.is_given_up() {
-            return (answer, outputs, listed);
+        if answer.is_given_up() {
+            pr_err!(
+                "{} is left interrupted: {}; nothing like it is called before it has ended\n",
+                call.leaf(),
+                answer.status()
+            );
+            *pending = Some(Pending {
+                call,
+                root: keep(),
+                tired: false,
+            });
         }
-        pr_err!(
-            "{} is left interrupted: {}; nothing like it is called before it has ended\n",
-            call.leaf(),
-            answer.status()
-        );
-        *pending = Some(Pending {
-            call,
-            root: listed.map(|listed| listed.into_root().keep()),
-            tired: false,
-        });
-        (answer, outputs, None)
+        (answer, outputs)
     }
 
     /// Resumes the leaf that was given up, if there is one. Returns whether there is none any more.

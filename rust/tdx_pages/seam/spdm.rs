@@ -10,10 +10,7 @@ use super::{
         Mailbox, //
     },
     not_called,
-    resumed::{
-        Control,
-        InRoot, //
-    },
+    resumed::Control,
     slot::{
         Gate,
         Slot, //
@@ -29,13 +26,16 @@ use crate::abi::{
     Hpa, //
 };
 use crate::custody::{
-    listed::{
-        Rest,
-        Shared, //
+    lending::{
+        Shared,
+        Told, //
     },
     transitions::Answer, //
 };
-use crate::mm::Blocks;
+use crate::mm::{
+    root::Published,
+    Blocks, //
+};
 
 impl Seam {
     /// TDH.SPDM.CREATE for a function, with its control pages. The session's id means something
@@ -53,7 +53,7 @@ impl Seam {
             pages: operand,
             aux: self.profile().delete(&pages),
         };
-        let (answer, [id, _], _pages) = self.call_listed(call, Some(pages));
+        let (answer, [id, _], _pages) = self.call_listed(call, pages);
         (answer, id)
     }
 
@@ -61,7 +61,7 @@ impl Seam {
     /// success.
     pub(crate) fn spdm_delete<'id>(&self, id: u64, pages: Control<'id, '_>) -> Answer<'id> {
         let aux = self.profile().delete(&pages);
-        match self.call_listed(Call::SpdmDelete { id, aux }, Some(pages)) {
+        match self.call_listed(Call::SpdmDelete { id, aux }, pages) {
             (answer, [word, _], Some(pages)) if answer.is_success() => {
                 answer.with_list(self.profile().is_released(&pages, word))
             }
@@ -69,8 +69,8 @@ impl Seam {
         }
     }
 
-    /// TDH.SPDM.CONNECT: one step. `pages` has the page `config` and those of the mailbox among its
-    /// folios, and behind them the pages for the device info. The second value is the length in
+    /// TDH.SPDM.CONNECT: one step. `pages` has the page `config` and those of the mailbox; `info`
+    /// is the list of its pages for the device info, the same for all steps. The second value is the length in
     /// bytes of the request, after TDX_SPDM_REQUEST, or of the device info, after success.
     pub(crate) fn spdm_connect<'id, G: Gate>(
         &self,
@@ -78,23 +78,24 @@ impl Seam {
         id: u64,
         config: usize,
         mailbox: Place,
-        pages: InRoot<'id, '_, Rest>,
+        pages: Shared<'id, Blocks>,
+        info: &mut Option<Told<Published<'_>>>,
     ) -> (Answer<'id>, u64) {
         let operands = (
             pages.page(config),
             mailbox.of(|n| pages.page(n)),
-            pages.array(),
+            info.as_ref().and_then(|info| pages.array(info)),
         );
-        let (Some(config), Some(mailbox), Some(info)) = operands else {
+        let (Some(config), Some(mailbox), Some(array)) = operands else {
             return (not_called(), 0);
         };
         let call = Call::SpdmConnect {
             id,
             config,
             mailbox,
-            info: info.raw(),
+            info: array.raw(),
         };
-        let (answer, [len, _], _pages) = self.call_listed(call, Some(pages));
+        let (answer, [len, _]) = self.call_shared(call, pages, info);
         (answer, len)
     }
 
@@ -110,7 +111,8 @@ impl Seam {
         let Some(mailbox) = mailbox.of(|n| pages.page(n)) else {
             return (not_called(), 0);
         };
-        let (answer, [len, _]) = self.call_shared(Call::SpdmDisconnect { id, mailbox }, pages);
+        let (answer, [len, _]) =
+            self.call_shared(Call::SpdmDisconnect { id, mailbox }, pages, &mut None);
         (answer, len)
     }
 
@@ -132,7 +134,7 @@ impl Seam {
             mailbox,
             info: NO_PAGE,
         };
-        let (answer, [len, _]) = self.call_shared(call, pages);
+        let (answer, [len, _]) = self.call_shared(call, pages, &mut None);
         (answer, len)
     }
 
@@ -142,19 +144,23 @@ impl Seam {
         _slot: &mut Slot<'_, G>,
         id: u64,
         mailbox: Place,
-        pages: InRoot<'id, '_, Rest>,
+        pages: Shared<'id, Blocks>,
+        info: &mut Option<Told<Published<'_>>>,
     ) -> (Answer<'id>, u64) {
-        let operands = (mailbox.of(|n| pages.page(n)), pages.array());
-        let (Some(mailbox), Some(info)) = operands else {
+        let operands = (
+            mailbox.of(|n| pages.page(n)),
+            info.as_ref().and_then(|info| pages.array(info)),
+        );
+        let (Some(mailbox), Some(array)) = operands else {
             return (not_called(), 0);
         };
         let call = Call::SpdmManage {
             id,
             operation: Management::DeviceInfo,
             mailbox,
-            info: info.raw(),
+            info: array.raw(),
         };
-        let (answer, [len, _], _pages) = self.call_listed(call, Some(pages));
+        let (answer, [len, _]) = self.call_shared(call, pages, info);
         (answer, len)
     }
 }

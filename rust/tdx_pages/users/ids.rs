@@ -13,7 +13,13 @@ use kernel::{
         RBTree,
         RBTreeNodeReservation, //
     },
-    sync::Mutex, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex, //
+    }, //
 };
 
 /// Among which objects an id is told apart.
@@ -70,6 +76,7 @@ impl Room {
             kernel: kernel.clone(),
             space,
             id,
+            given_up: Atomic::new(false),
         })
     }
 }
@@ -79,6 +86,7 @@ pub(crate) struct Id {
     kernel: Kernel,
     space: Space,
     id: u64,
+    given_up: Atomic<bool>,
 }
 
 impl Id {
@@ -86,13 +94,27 @@ impl Id {
     pub(crate) fn get(&self) -> u64 {
         self.id
     }
-}
 
-impl Drop for Id {
-    fn drop(&mut self) {
+    /// Gives it up, for the leaf that ends its object: from that leaf on the TDX Module may give it to
+    /// another one. The number, for that leaf.
+    pub(crate) fn give_up(&self) -> u64 {
+        self.forget();
+        self.id
+    }
+
+    fn forget(&self) {
+        if self.given_up.xchg(true, Relaxed) {
+            return;
+        }
         let key = (self.space, self.id);
         let node = self.kernel.ids().taken.lock().remove_node(&key);
         // Freed without the lock.
         drop(node);
+    }
+}
+
+impl Drop for Id {
+    fn drop(&mut self) {
+        self.forget();
     }
 }

@@ -178,7 +178,7 @@ impl Drop for Iommu {
         let Some(tables) = self.tables.take() else {
             return;
         };
-        let (kernel, id) = (&self.kernel, self.id());
+        let (kernel, id) = (&self.kernel, self.id.give_up());
         let released = tables.release(Leaf::IOMMU_CLEAR, |recorded| {
             // A copy of the list, so that a TDX Module which only checks the operand passes too.
             match recorded.list_tables(kernel.root()) {

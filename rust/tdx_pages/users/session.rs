@@ -62,7 +62,8 @@ use kernel::{
             Relaxed, //
         },
         Arc,
-        Mutex, //
+        Mutex,
+        SetOnce, //
     }, //
 };
 
@@ -72,7 +73,8 @@ pub(crate) struct Session<T: Transport> {
     kernel: Kernel,
     owner: Owner,
     function: FunctionId,
-    id: Id,
+    // Set once, when the TDX Module has given it.
+    id: SetOnce<Id>,
     // Streams made so far: their numbers for people.
     streams: Atomic<u32>,
     /// Held over every exchange, which has one mailbox for all. Before the slot, and before the
@@ -84,7 +86,7 @@ pub(crate) struct Session<T: Transport> {
 struct Inner<T> {
     door: Door<Kernel>,
     talk: Talk<T>,
-    // `None` once it has been deleted.
+    // `None` before it was made, and once it has been deleted.
     pages: Option<Held<Blocks, Kernel>>,
     stage: Stage,
     info: KVVec<u8>,
@@ -142,6 +144,7 @@ impl<T: Transport> Session<T> {
         let owner = Owner::new(registration.user(), Object::Session(function.into()));
         let pages = metadata::spdm_mt_pages(kernel.seam())?;
         let info = metadata::device_info_pages(kernel.seam())?;
+        // All that may fail for want of memory comes before the leaf.
         let parts = || {
             let talk = Talk::new(
                 kernel,
@@ -151,9 +154,11 @@ impl<T: Transport> Session<T> {
                 info,
                 options.node,
             )?;
-            Ok((talk, Blocks::new(pages, options.node)?, Room::new()?))
+            let session = Self::assemble(kernel, &owner, function, talk);
+            let session = Arc::pin_init(session, GFP_KERNEL)?;
+            Ok((session, Blocks::new(pages, options.node)?, Room::new()?))
         };
-        let (talk, memory, room) =
+        let (session, memory, room) =
             parts().inspect_err(|_: &Error| pr_err!("{}: no memory for it\n", owner))?;
         let mut id = 0;
         let held = hand_over(
@@ -180,30 +185,31 @@ impl<T: Transport> Session<T> {
             held.quarantine(Why::WrongId, Leaf::SPDM_CREATE, Status::SUCCESS);
             return Err(EIO);
         };
-        let inner = Inner {
-            door: Door::new(kernel.clone()),
-            talk,
-            pages: Some(held),
-            stage: Stage::Created,
-            info: KVVec::new(),
-        };
-        let session = Self::assemble(kernel, &owner, function, id, inner);
-        Arc::pin_init(session, GFP_KERNEL).inspect_err(|_| pr_err!("{}: no memory for it\n", owner))
+        session.id.populate(id);
+        session.inner.lock().pages = Some(held);
+        Ok(session)
     }
 
+    /// A session that the TDX Module does not know of yet.
     fn assemble(
         kernel: &Kernel,
         owner: &Owner,
         function: FunctionId,
-        id: Id,
-        inner: Inner<T>,
+        talk: Talk<T>,
     ) -> impl PinInit<Self> {
         let (kernel, owner) = (kernel.clone(), owner.clone());
+        let inner = Inner {
+            door: Door::new(kernel.clone()),
+            talk,
+            pages: None,
+            stage: Stage::Created,
+            info: KVVec::new(),
+        };
         pin_init!(Self {
             kernel,
             owner,
             function,
-            id,
+            id: SetOnce::new(),
             streams: Atomic::new(0),
             inner <- new_mutex!(inner),
         })
@@ -216,7 +222,7 @@ impl<T: Transport> Session<T> {
 
     /// What the TDX Module calls it.
     pub(crate) fn id(&self) -> u64 {
-        self.id.get()
+        self.id.as_ref().map_or(0, Id::get)
     }
 
     /// The kernel's side of everything.
@@ -391,17 +397,20 @@ pub(super) fn delete(
 #[pinned_drop]
 impl<T: Transport> PinnedDrop for Session<T> {
     fn drop(self: Pin<&mut Self>) {
-        let id = self.id();
+        let Some(id) = self.id.as_ref() else {
+            return;
+        };
         let (kernel, owner) = (&self.kernel, &self.owner);
         // Nobody else has it any more; the lock is for the compiler.
         let mut inner = self.inner.lock();
         if matches!(inner.stage, Stage::Connecting | Stage::Connected) {
             // It has told why, if it fails.
-            let _ = inner.disconnect(id);
+            let _ = inner.disconnect(id.get());
         }
         let Some(pages) = inner.pages.take() else {
             return;
         };
+        let id = id.give_up();
         let released = pages.release(Leaf::SPDM_DELETE, |recorded| {
             match recorded.list(kernel.root()) {
                 Ok(listed) => kernel.seam().spdm_delete(id, listed),

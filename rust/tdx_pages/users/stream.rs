@@ -51,7 +51,8 @@ use kernel::{
     prelude::*,
     sync::{
         Arc,
-        Mutex, //
+        Mutex,
+        SetOnce, //
     }, //
 };
 
@@ -75,8 +76,8 @@ pub(crate) struct StreamOptions {
 #[pin_data(PinnedDrop)]
 pub(crate) struct Stream<T: Transport> {
     owner: Owner,
-    id: Id,
-    ide_id: u64,
+    // Set once, when the TDX Module has given them: its own, and that at the root port.
+    ids: SetOnce<(Id, u64)>,
     /// Held over an exchange, so that the keys are known. Before the locks of the session in the
     /// order of locks.
     #[pin]
@@ -87,7 +88,7 @@ pub(crate) struct Stream<T: Transport> {
 
 struct Inner {
     keys: Keys,
-    // `None` once it has been deleted.
+    // `None` before it was made, and once it has been deleted.
     pages: Option<Held<Blocks, Kernel>>,
 }
 
@@ -115,8 +116,13 @@ impl<T: Transport> Stream<T> {
         let kernel = session.kernel();
         let owner = session.next_stream();
         let pages = metadata::ide_mt_pages(kernel.seam())?;
-        let parts = || Ok((Blocks::new(pages, options.node)?, Room::new()?));
-        let (memory, room) =
+        // All that may fail for want of memory comes before the leaf.
+        let parts = || {
+            let stream = Self::assemble(session, &owner);
+            let stream = Arc::pin_init(stream, GFP_KERNEL)?;
+            Ok((stream, Blocks::new(pages, options.node)?, Room::new()?))
+        };
+        let (stream, memory, room) =
             parts().inspect_err(|_: &Error| pr_err!("{}: no memory for it\n", owner))?;
         let operands = StreamOperands {
             info: StreamInfo::selective(options.root_port),
@@ -150,31 +156,34 @@ impl<T: Transport> Stream<T> {
             held.quarantine(Why::WrongId, leaf, Status::SUCCESS);
             return Err(EIO);
         };
+        stream.ids.populate((id, ide_id));
+        stream.inner.lock().pages = Some(held);
+        Ok(stream)
+    }
+
+    /// A stream that the TDX Module does not know of yet.
+    fn assemble(session: &Arc<Session<T>>, owner: &Owner) -> impl PinInit<Self> {
+        let (session, owner) = (session.clone(), owner.clone());
         let inner = Inner {
             keys: Keys::None,
-            pages: Some(held),
+            pages: None,
         };
-        Arc::pin_init(
-            pin_init!(Self {
-                owner,
-                id,
-                ide_id,
-                inner <- new_mutex!(inner),
-                session: session.clone(),
-            }),
-            GFP_KERNEL,
-        )
-        .map_err(Error::from)
+        pin_init!(Self {
+            owner,
+            ids: SetOnce::new(),
+            inner <- new_mutex!(inner),
+            session,
+        })
     }
 
     /// What the TDX Module calls it.
     pub(crate) fn id(&self) -> u64 {
-        self.id.get()
+        self.ids.as_ref().map_or(0, |(id, _)| id.get())
     }
 
     /// Its IDE stream id at the root port.
     pub(crate) fn ide_id(&self) -> u64 {
-        self.ide_id
+        self.ids.as_ref().map_or(0, |(_, ide_id)| *ide_id)
     }
 
     /// Programs keys at both ends and enables the root port. Sleeps.
@@ -217,7 +226,10 @@ impl<T: Transport> Stream<T> {
 #[pinned_drop]
 impl<T: Transport> PinnedDrop for Stream<T> {
     fn drop(self: Pin<&mut Self>) {
-        let (id, session) = (self.id(), &self.session);
+        let Some((number, _)) = self.ids.as_ref() else {
+            return;
+        };
+        let (id, session) = (number.get(), &self.session);
         let kernel = session.kernel();
         // Nobody else has it any more; the lock is for the compiler.
         let mut inner = self.inner.lock();
@@ -235,6 +247,7 @@ impl<T: Transport> PinnedDrop for Stream<T> {
             pages.quarantine(Why::ReleaseFailed, leaf, status);
             return;
         }
+        let id = number.give_up();
         let released = pages.release(Leaf::IDE_STREAM_DELETE, |recorded| {
             match recorded.list(kernel.root()) {
                 Ok(listed) => kernel.seam().ide_stream_delete(session.id(), id, listed),

@@ -23,19 +23,20 @@ use crate::abi::{
     PAGE_SIZE, //
 };
 use crate::custody::{
-    listed::Shared,
+    lending::{
+        Lending,
+        Shared,
+        Told, //
+    },
     memory::{
         Memory,
         Platform, //
     },
-    transitions::{
-        lend,
-        Answer,
-        LendError, //
-    }, //
+    transitions::Answer, //
 };
 use crate::mm::{
     blocks::Node,
+    root::Published,
     Blocks, //
 };
 use crate::platform::Kernel;
@@ -44,7 +45,8 @@ use crate::seam::{
         Door,
         Slot, //
     },
-    spdm::Place, //
+    spdm::Place,
+    Seam, //
 };
 use kernel::prelude::*;
 
@@ -144,8 +146,7 @@ pub(crate) struct Talk<T> {
     kernel: Kernel,
     owner: Owner,
     transport: T,
-    // `None` after a leaf was left interrupted, which may still use them.
-    pages: Option<Blocks>,
+    pages: Lending<Kernel>,
     request: KVec<u8>,
     response: KVec<u8>,
 }
@@ -162,14 +163,13 @@ impl<T: Transport> Talk<T> {
         node: Node,
     ) -> Result<Self> {
         let pages = Blocks::with_folios(&[1; FOLIOS], info, node)?;
-        pages
-            .map()?
-            .write(CONFIG * PAGE, &config.word().to_le_bytes())?;
+        pages.write(CONFIG * PAGE, &config.word().to_le_bytes())?;
+        let pages = Lending::new(kernel, owner, pages).map_err(|(why, _)| Error::from(why))?;
         Ok(Self {
             kernel: kernel.clone(),
             owner: owner.clone(),
             transport,
-            pages: Some(pages),
+            pages,
             request: KVec::from_elem(0, MAX_PAYLOAD, GFP_KERNEL)?,
             response: KVec::from_elem(0, MAX_PAYLOAD, GFP_KERNEL)?,
         })
@@ -190,9 +190,15 @@ impl<T: Transport> Talk<T> {
         } else {
             MAILBOX
         };
+        let kernel = self.kernel.clone();
+        let mut info = None;
+        if errand.brings_device_info() {
+            // One list for all steps: their operands must be the same.
+            info = self.pages.tell(kernel.root());
+        }
         let mut updates = 0;
         for _ in 0..MAX_MESSAGES {
-            let (status, len) = self.step(session, &mut errand, place)?;
+            let (status, len) = self.step(session, &mut errand, place, &mut info)?;
             if status.is_success_class() {
                 return self.ended(&errand, len);
             }
@@ -239,42 +245,39 @@ impl<T: Transport> Talk<T> {
         session: u64,
         errand: &mut Errand<'_, '_>,
         place: Place,
+        info: &mut Option<Told<Published<'_>>>,
     ) -> Result<(Status, u64)> {
-        let Some(pages) = self.pages.take() else {
-            pr_err!(
-                "{}: a leaf was left interrupted and may still use its messages: no exchange any more\n",
-                self.owner
-            );
-            return Err(EIO);
-        };
-        let leaf = errand.leaf();
-        let kernel = &self.kernel;
         let mut len = 0;
-        let lent = lend(kernel, &self.owner, pages, leaf, |shared| {
-            let (answer, said) = call(kernel, session, errand, place, shared);
+        let seam = self.kernel.seam();
+        let lent = self.pages.lend(errand.leaf(), |shared| {
+            let (answer, said) = call(seam, session, errand, place, shared, info);
             len = said;
             answer
         });
         match lent {
-            Ok((pages, status)) => {
-                self.pages = Some(pages);
-                Ok((status, len))
-            }
-            Err(LendError::Refused(pages, why)) => {
-                self.pages = Some(pages);
-                pr_err!("{}: {} not called: {}\n", self.owner, leaf, why.text());
-                Err(why.into())
-            }
+            Ok(status) => Ok((status, len)),
             // The ledger has said it.
-            Err(LendError::Settled(_)) => Err(EIO),
+            Err(Some(_settled)) => Err(EIO),
+            Err(None) => {
+                self.gone();
+                Err(EIO)
+            }
         }
+    }
+
+    /// Tells that there is no mailbox any more.
+    fn gone(&self) {
+        pr_err!(
+            "{}: a leaf was left interrupted and may still use its messages: no exchange any more\n",
+            self.owner
+        );
     }
 
     /// Passes a request on, and puts the response where the leaf reads it.
     fn pass_on(&mut self, leaf: Leaf, place: Place, len: u64) -> Result {
-        let mut mapping = self.pages.as_ref().ok_or(EIO)?.map()?;
+        let pages = self.pages.memory().ok_or(EIO)?;
         let mut header = [0; HEADER_BYTES as usize];
-        mapping.read(place.request * PAGE, &mut header)?;
+        pages.read(place.request * PAGE, &mut header)?;
         let header = DoeHeader::from_raw(u64::from_le_bytes(header));
         // Its own word for the length is the one that V2 goes by.
         let bytes = header.bytes().filter(|bytes| len <= *bytes);
@@ -290,7 +293,7 @@ impl<T: Transport> Talk<T> {
         };
         let request = usize::try_from(payload)?;
         let request = self.request.get_mut(..request).ok_or(EPROTO)?;
-        mapping.read(place.request * PAGE + header_bytes(), request)?;
+        pages.read(place.request * PAGE + header_bytes(), request)?;
         let protocol = Protocol {
             vendor: header.vendor(),
             object_type: header.object_type(),
@@ -321,8 +324,8 @@ impl<T: Transport> Talk<T> {
             );
             return Err(EPROTO);
         };
-        mapping.write(place.response * PAGE, &answer.raw().to_le_bytes())?;
-        mapping.write(place.response * PAGE + header_bytes(), response)
+        pages.write(place.response * PAGE, &answer.raw().to_le_bytes())?;
+        pages.write(place.response * PAGE + header_bytes(), response)
     }
 
     /// Checks what a leaf said at its successful end.
@@ -330,7 +333,7 @@ impl<T: Transport> Talk<T> {
         if !errand.brings_device_info() {
             return Ok(0);
         }
-        let room = self.pages.as_ref().map_or(0, |pages| pages.pages());
+        let room = self.pages.memory().map_or(0, |pages| pages.pages());
         let room = room.saturating_sub(FOLIOS).saturating_mul(PAGE);
         usize::try_from(len)
             .ok()
@@ -350,8 +353,8 @@ impl<T: Transport> Talk<T> {
     /// Copies device info of this length out.
     pub(crate) fn device_info(&self, len: usize) -> Result<KVVec<u8>> {
         let mut info = KVVec::from_elem(0, len, GFP_KERNEL)?;
-        let mapping = self.pages.as_ref().ok_or(EIO)?.map()?;
-        mapping.read(FOLIOS * PAGE, &mut info)?;
+        let pages = self.pages.memory().ok_or(EIO)?;
+        pages.read(FOLIOS * PAGE, &mut info)?;
         Ok(info)
     }
 }
@@ -363,23 +366,19 @@ const fn header_bytes() -> usize {
 
 /// Makes the call that an errand wants.
 fn call<'id>(
-    kernel: &Kernel,
+    seam: &Seam,
     session: u64,
     errand: &mut Errand<'_, '_>,
     place: Place,
     pages: Shared<'id, Blocks>,
+    info: &mut Option<Told<Published<'_>>>,
 ) -> (Answer<'id>, u64) {
-    let seam = kernel.seam();
     match errand {
-        Errand::Session(Task::Connect, slot) => match pages.list_rest(kernel.root()) {
-            Ok(listed) => seam.spdm_connect(slot, session, CONFIG, place, listed),
-            Err(answer) => (answer, 0),
-        },
+        Errand::Session(Task::Connect, slot) => {
+            seam.spdm_connect(slot, session, CONFIG, place, pages, info)
+        }
         Errand::Session(Task::Manage(Management::DeviceInfo), slot) => {
-            match pages.list_rest(kernel.root()) {
-                Ok(listed) => seam.spdm_recollect(slot, session, place, listed),
-                Err(answer) => (answer, 0),
-            }
+            seam.spdm_recollect(slot, session, place, pages, info)
         }
         Errand::Session(Task::Manage(operation), slot) => {
             seam.spdm_manage(slot, session, *operation, place, pages)

@@ -21,20 +21,20 @@ use crate::custody::{
         Added,
         Stopped, //
     },
+    lending::Lending,
     lent::Lent,
     listed::Recorded,
     memory::{
         Memory,
         Platform,
+        PublishedRoot,
         Refusal, //
     },
     transitions::{
         hand_over,
-        lend,
         Answer,
         HandOverError,
         Held,
-        LendError,
         ReleaseError,
         Why, //
     }, //

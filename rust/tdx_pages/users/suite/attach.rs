@@ -23,6 +23,17 @@ mod tests {
     }
 
     #[test]
+    fn dynamic_pamt_is_refused_where_it_may_be_on() -> Result {
+        use crate::seam::metadata::no_dynamic_pamt;
+        let with = Features0::from_raw(Features0::DYNAMIC_PAMT | Features0::TDX_CONNECT);
+        let without = Features0::from_raw(Features0::TDX_CONNECT);
+        expect_eq!(no_dynamic_pamt(with, true).err(), Some(EOPNOTSUPP));
+        expect!(no_dynamic_pamt(with, false).is_ok());
+        expect!(no_dynamic_pamt(without, true).is_ok());
+        Ok(())
+    }
+
+    #[test]
     fn no_extensions_no_pool() -> Result {
         let dmar = dmar(&UNITS)?;
         let Some(emu) = begin(10)? else {

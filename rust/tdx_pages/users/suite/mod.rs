@@ -3,6 +3,7 @@
 //! Whole lives, attach to detach, against the software TDX Module.
 
 mod attach;
+mod crowd;
 mod device;
 mod iommu;
 mod late;
