@@ -82,7 +82,7 @@ module! {
         },
         profile_late: bool {
             default: false,
-            description: "Name control pages by HPA_LIST_INFO, and end objects by their id only (0)",
+            description: "Name control pages by HPA_LIST_INFO, end objects by id only (0)",
         },
         memory_mb: u64 {
             default: 8192,

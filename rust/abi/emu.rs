@@ -31,9 +31,9 @@ pub(crate) enum Control {
     /// Let calls of a leaf fail. In: RCX leaf number, RDX from the n-th call on (1 is the next), R8
     /// status, R9 = 0 before any effect or 1 after the whole effect, R10 how many calls.
     ///
-    /// A second one for the same leaf waits for the end of the first, and its calls are counted from
-    /// there; up to four, else OPERAND_INVALID on RCX. R10 = 0 takes all of the leaf away, whatever
-    /// the other operands are.
+    /// A second one for the same leaf waits for the end of the first, and its calls are counted
+    /// from there; up to four, else OPERAND_INVALID on RCX. R10 = 0 takes all of the leaf away,
+    /// whatever the other operands are.
     Fail = 3,
     /// Interrupt. In: RCX leaf number, RDX = k. TDH.EXT.MEM.ADD stops after every k entries; a
     /// leaf that is resumed with its original operands answers INTERRUPTED_RESUMABLE k times
@@ -50,24 +50,36 @@ pub(crate) enum Control {
     /// One page. In: RCX HPA. Out: RCX type, RDX owner, R8 = 1 if private-dirty.
     Page = 8,
     /// Stop honouring releases. In: RCX = 1: TDH.IOMMU.CLEAR, TDH.SPDM.DELETE and
-    /// TDH.IDE.STREAM.DELETE succeed but every page stays owned; RCX = 2: only the page in RDX stays
-    /// owned; 0 ends it, and lets the kept pages go.
+    /// TDH.IDE.STREAM.DELETE succeed but every page stays owned; RCX = 2: only the page in RDX
+    /// stays owned; 0 ends it, and lets the kept pages go.
     KeepPages = 9,
-    /// How exchanges with a device go. In: RCX = 0: each has RDX rounds of a request and a response
-    /// (3); RCX = 1: device info has RDX bytes (5000), and at most as many as the pages given; RCX = 2:
-    /// it is said to have RDX bytes, 0 for the truth; RCX = 3: the key of a session lasts for RDX
-    /// requests, 0 for any number. Then each exchange of the session answers
-    /// SPDM_SESSION_KEY_REQUIRE_REFRESH where a request was due, until TDH.SPDM.MNG updated the key.
+    /// How exchanges with a device go. In: RCX what to set, RDX its value:
+    ///
+    /// - 0: rounds of a request and a response in each (3),
+    /// - 1: bytes of device info (5000), of which those are written that fit in the pages given,
+    /// - 2: bytes that it is said to have, 0 for the truth (0),
+    /// - 3: requests that the key of a session lasts for, 0 for any number (0). Then each exchange
+    ///   of the session answers SPDM_SESSION_KEY_REQUIRE_REFRESH where a request was due, until
+    ///   TDH.SPDM.MNG has updated the key.
     Exchange = 10,
-    /// Lie about released pages, in the list and in the word that a DELETE answers and in the list of
-    /// TDH.IOMMU.CLEAR. In the v2 profile; which pages are let go is not touched. In: RCX = 0: the
-    /// truth; 1: RDX pages, 1 to 512, in the word; 2: the page RDX, any word, at index R8; 3: the first
-    /// page again at index RDX; 4: every page RDX places further on; 5: backwards; 6: RDX for the whole
-    /// word; 7: the truth, but no list is written.
+    /// Lie about released pages, in the v2 profile: in the word that a DELETE answers, and in the
+    /// lists of a DELETE and of TDH.IOMMU.CLEAR. Which pages are let go is not touched. In: RCX the
+    /// lie, RDX and R8 its operands:
+    ///
+    /// - 0: none,
+    /// - 1: RDX pages, 1 to 512, in the word,
+    /// - 2: the page RDX, which may be any word, at index R8,
+    /// - 3: the first page again at index RDX,
+    /// - 4: every page RDX places further on,
+    /// - 5: backwards,
+    /// - 6: RDX for the whole word,
+    /// - 7: none, but no list is written.
     Released = 11,
-    /// Update the TDX Module at run time. In: RCX = 1: it begins, and every leaf but TDH.SYS.RD answers
-    /// SYS_NOT_READY; 0: it is done; 2: it is done, EXT_REQUIRED is 1 and RDX pages are wanted for the
-    /// pool. Objects stay through it.
+    /// Update the TDX Module at run time. Objects stay through it. In: RCX:
+    ///
+    /// - 0: it is done,
+    /// - 1: it begins, and every leaf but TDH.SYS.RD answers SYS_NOT_READY,
+    /// - 2: it is done, EXT_REQUIRED is 1 and RDX pages are wanted for the pool.
     Update = 12,
     /// Objects. Out: RCX IOMMUs, RDX sessions, R8 streams, R9 = 1 while the slot of the extension
     /// SEAMCALLs is taken.

@@ -2,9 +2,10 @@
 
 //! What the software TDX Module says to a device, and what it wants to hear.
 //!
-//! A real one speaks SPDM. This one says who it is, of which object it speaks and how far it has come,
-//! so that a device made up by a test can check that it got the right message, and answers with the
-//! same payload, every byte complemented. Nothing here is a fact of the interface but the DOE header.
+//! A real one speaks SPDM. This one says who it is, of which object it speaks and how far it has
+//! come, so that a device made up by a test can check that it got the right message, and answers
+//! with the same payload, every byte complemented. Nothing here is a fact of the interface but the
+//! DOE header.
 
 use super::{
     doe::{
@@ -27,8 +28,9 @@ pub(crate) const MAX_WORDS: usize = 9;
 /// One message.
 ///
 /// The payload in 8-byte words: [`MAGIC`], the id of the session, or of the stream for
-/// TDH.IDE.STREAM.KM; the leaf number in 15:0 with the operation above; and the step, from 0. Behind
-/// them come four bytes for each step, up to seven times, so that lengths change and are no whole words.
+/// TDH.IDE.STREAM.KM; the leaf number in 15:0 with the operation above; and the step, from 0.
+/// Behind them come four bytes for each step, up to seven times, so that lengths change and are no
+/// whole words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     /// The session or the stream.
@@ -70,7 +72,8 @@ impl Message {
     /// The bits of word `index` that belong to the object.
     pub(crate) const fn mask(self, index: usize) -> u64 {
         // CAST: A few words.
-        if (index as u64 + 1) * 8 > self.bytes() {
+        let before = (index as u64).saturating_mul(8);
+        if self.bytes().saturating_sub(before) < 8 {
             0xffff_ffff
         } else {
             u64::MAX

@@ -17,8 +17,8 @@ impl FunctionId {
     /// The function with the requester id `rid` (bus in 15:8, device and function in 7:0) in a PCI
     /// segment.
     ///
-    /// The valid bit is set for a segment other than 0 only, as V2 does. Whether segment 0 may be said
-    /// to be valid is not known. `[I]`
+    /// The valid bit is set for a segment other than 0 only, as V2 does. Whether segment 0 may be
+    /// said to be valid is not known. `[I]`
     #[inline]
     pub(crate) const fn new(segment: u8, rid: u16) -> Self {
         let valid = if segment != 0 { Self::SEGMENT_VALID } else { 0 };

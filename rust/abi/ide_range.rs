@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What traffic belongs to an IDE stream: requester ids and addresses, as the images of the root port's
-//! association registers.
+//! What traffic belongs to an IDE stream: requester ids and addresses, as the images of the root
+//! port's association registers.
 //!
 //! TDH.IDE.STREAM.CREATE takes the images, `[1]` V2 29/31; the places of their fields are those of
 //! PCIe, `[1]` K73 `pci_regs.h`.
@@ -98,8 +98,8 @@ impl AddressRange {
         Some(Self { base, limit })
     }
 
-    /// All three register images. The first: valid in 0, bits 31:20 of the base in 19:8, of the limit
-    /// in 31:20. The second: bits 63:32 of the limit, the third: of the base.
+    /// All three register images. The first: valid in 0, bits 31:20 of the base in 19:8, of the
+    /// limit in 31:20. The second: bits 63:32 of the limit, the third: of the base.
     pub(crate) const fn images(self) -> [u64; 3] {
         [
             Self::VALID | (self.base >> 20 & 0xfff) << 8 | (self.limit >> 20 & 0xfff) << 20,

@@ -94,8 +94,8 @@ impl HpaArray {
         self.0 & (0x7 << 52 | 0xfff) != 0
     }
 
-    /// The operand of a DELETE: where the list of released pages may be written. 0 for one page, else
-    /// the HPA of `root` without a size. `[1]` V2 thread, 2026-04
+    /// The operand of a DELETE: where the list of released pages may be written. 0 for one page,
+    /// else the HPA of `root` without a size. `[1]` V2 thread, 2026-04
     #[inline]
     pub(crate) const fn aux(entries: Entries, root: Hpa) -> u64 {
         if entries.get() == 1 {

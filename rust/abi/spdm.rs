@@ -35,11 +35,11 @@ impl Management {
     }
 }
 
-/// The configuration page of TDH.SPDM.CONNECT: its first eight bytes, of which the last is not used.
-/// `[1]` V2 27/31
+/// The configuration page of TDH.SPDM.CONNECT: its first eight bytes, of which the last is not
+/// used. `[1]` V2 27/31
 ///
-/// The page is packed: capabilities as u32, then session policy, certificate slots and raw bitstream
-/// as u8 each. The rest of the page is zero, `[I]`.
+/// The page is packed: capabilities as u32, then session policy, certificate slots and raw
+/// bitstream as u8 each. The rest of the page is zero, `[I]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SpdmConfig {
     /// What this requester can do: bits of [`Self::HEARTBEAT`] and [`Self::KEY_UPDATE`].

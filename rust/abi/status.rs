@@ -129,11 +129,12 @@ impl Status {
     pub(crate) const VMFAILINVALID: Self = Self(Self::SW_ERROR | 0xffff_0000);
     /// SEAMCALL raised #GP: SEAM is not enabled by the BIOS. K73 `asm/tdx.h`
     pub(crate) const GP: Self = Self(Self::SW_ERROR | 13);
-    /// SEAMCALL raised #UD: no such instruction, or this CPU is not in VMX operation. K73 `asm/tdx.h`
+    /// SEAMCALL raised #UD: no such instruction, or this CPU is not in VMX operation. K73
+    /// `asm/tdx.h`
     pub(crate) const UD: Self = Self(Self::SW_ERROR | 6);
 
-    /// This kernel module did not make the call, because the system goes down. A value of our own in
-    /// the kernel's software range.
+    /// This kernel module did not make the call, because the system goes down. A value of our own
+    /// in the kernel's software range.
     pub(crate) const HOST_DOWN: Self = Self(Self::SW_ERROR | 0xfffe_0000);
 
     /// A status as it came in RAX.
@@ -243,7 +244,8 @@ impl fmt::Display for Status {
 
 macro_rules! operands {
     ($($ident:ident = $value:literal, $name:literal;)+) => {
-        /// An operand id, as it is added to the detail of a status. `[1]` M15, M20; RCX and TDR `[2]`
+        /// An operand id, as it is added to the detail of a status. `[1]` M15, M20; RCX and TDR
+        /// `[2]`
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u32)]
         #[allow(missing_docs)]

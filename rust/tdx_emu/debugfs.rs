@@ -107,7 +107,7 @@ unsafe extern "C" fn tdx_emu_show_state(m: *mut bindings::seq_file, emu: *mut c_
 }
 
 /// The file `seamcalls`: leaf, calls, plain successes, failures. What is missing in the sum was
-/// interrupted.
+/// interrupted, or wanted a device's response.
 ///
 /// # Safety
 ///

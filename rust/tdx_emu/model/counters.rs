@@ -18,7 +18,8 @@ pub(crate) struct Counter {
     pub(crate) calls: u64,
     /// Plain success.
     pub(crate) ok: u64,
-    /// Interrupted, to be resumed: neither success nor failure.
+    /// To be called again, after an interruption or with a device's response: neither success nor
+    /// failure.
     pub(crate) interrupted: u64,
 }
 
@@ -34,7 +35,7 @@ impl Counter {
         self.calls = self.calls.saturating_add(1);
         if status.is_success() {
             self.ok = self.ok.saturating_add(1);
-        } else if status == Status::INTERRUPTED_RESUMABLE {
+        } else if [Status::INTERRUPTED_RESUMABLE, Status::SPDM_REQUEST].contains(&status) {
             self.interrupted = self.interrupted.saturating_add(1);
         }
     }
@@ -48,7 +49,8 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Counts a call that answered `status`; a word in RAX that names no leaf is counted as unknown.
+    /// Counts a call that answered `status`; a word in RAX that names no leaf is counted as
+    /// unknown.
     pub(crate) fn count(&mut self, leaf: Leaf, status: Status) {
         let place = if leaf.has_reserved_bits() || leaf.version() != 0 {
             None
@@ -84,6 +86,7 @@ mod tests {
         for status in [
             Status::SUCCESS,
             Status::INTERRUPTED_RESUMABLE,
+            Status::SPDM_REQUEST,
             Status::OPERAND_INVALID,
             Status::PAGE_ALREADY_FREE,
         ] {
@@ -91,7 +94,7 @@ mod tests {
         }
         counters.count(Leaf::from_raw(61 | 1 << 40), Status::OPERAND_INVALID);
         let counter = counters.get(Leaf::EXT_MEM_ADD);
-        assert_eq!((counter.calls, counter.ok, counter.failed()), (4, 1, 2));
+        assert_eq!((counter.calls, counter.ok, counter.failed()), (5, 1, 2));
         assert_eq!(counters.unknown().failed(), 1);
         assert_eq!(counters.get(Leaf::SYS_RD), Counter::default());
     }

@@ -87,7 +87,8 @@ impl ExtSlot {
     };
 
     /// The exchange that a call belongs to, where `call` would begin it: OPERAND_BUSY while another
-    /// one has the slot, `[1]`. One that has to wait for a key update lets just that one pass, `[I]`.
+    /// one has the slot, `[1]`. One that has to wait for a key update lets just that one pass,
+    /// `[I]`.
     pub(crate) fn enter(
         &self,
         call: Exchange,

@@ -114,11 +114,8 @@ impl Faults {
         let hit = *fault;
         fault.times = fault.times.saturating_sub(1);
         if fault.times == 0 {
-            // The next one moves up; what comes round to the end is the empty place.
-            if let Some(first) = queue.first_mut() {
-                *first = None;
-            }
-            queue.rotate_left(1);
+            let [_, second, third, fourth] = *queue;
+            *queue = [second, third, fourth, None];
         }
         Some(hit)
     }

@@ -102,8 +102,9 @@ impl Fields {
             .unwrap_or(0)
     }
 
-    /// One more page is in the pool, so one less is wanted. `[I]`: read again after a hand-over, the
-    /// field must not ask for what is there already, or a host that loads again would give it twice.
+    /// One more page is in the pool, so one less is wanted. `[I]`: read again after a hand-over,
+    /// the field must not ask for what is there already, or a host that loads again would give it
+    /// twice.
     pub(crate) fn pool_got_one(&mut self) {
         for field in [
             Field::POOL_REQUIRED_PAGES_U16,
@@ -121,8 +122,8 @@ impl Fields {
             .or(self.get(Field::EXT_REQUIRED_U8))
     }
 
-    /// A TDX Module that took the place of another one wants its extensions initialised and a pool of
-    /// so many pages.
+    /// A TDX Module that took the place of another one wants its extensions initialised and a pool
+    /// of so many pages.
     pub(crate) fn require_ext(&mut self, pool_pages: u64) {
         for (fields, value) in [
             ([Field::EXT_REQUIRED_U16, Field::EXT_REQUIRED_U8], 1),

@@ -2,6 +2,7 @@
 
 //! The IOMMUs that are set up, and the entries of an IOMMU_MT.
 
+use super::table;
 use crate::abi::{
     hpa::HPA_MASK,
     Hpa,
@@ -94,7 +95,7 @@ impl Iommus {
 
     /// How many are set up.
     pub(crate) fn count(&self) -> usize {
-        self.slots.iter().flatten().count()
+        table::count(&self.slots)
     }
 }
 

@@ -7,6 +7,10 @@ use super::{
     exchange::Exchange,
     machine::Machine,
     regs::Regs,
+    resume::{
+        ListSum,
+        NO_LIST, //
+    },
     spdm::Session,
     talk::Talk,
     Model, //
@@ -27,9 +31,9 @@ use crate::abi::{
 };
 
 impl<M: Machine> Model<M> {
-    /// TDH.SPDM.CONNECT. In: RCX session id, RDX configuration page, R8 response page, R9 request page,
-    /// R10 HPA_ARRAY_T of the pages for the device info. Out: RCX bytes. `[1]`; the order of checks is
-    /// `[I]`.
+    /// TDH.SPDM.CONNECT. In: RCX session id, RDX configuration page, R8 response page, R9 request
+    /// page, R10 HPA_ARRAY_T of the pages for the device info. Out: RCX bytes. `[1]`; the order of
+    /// checks is `[I]`.
     pub(super) fn spdm_connect(&mut self, regs: &mut Regs) -> Result<(), Status> {
         let call = Exchange::new(Leaf::SPDM_CONNECT, regs.rcx, 0, regs.operands(5));
         let mut exchange = self.enter(call, false)?;
@@ -37,7 +41,7 @@ impl<M: Machine> Model<M> {
         self.pages.shared(regs.rdx, Operand::Rdx)?;
         let response = self.pages.shared(regs.r8, Operand::R8)?;
         let request = self.pages.shared(regs.r9, Operand::R9)?;
-        let pages = self.output(regs.r10, Operand::R10)?;
+        let (pages, sum) = self.output(regs.r10, Operand::R10)?;
         if session.connected {
             return Err(Status::SPDM_INVALID_STATE);
         }
@@ -46,6 +50,7 @@ impl<M: Machine> Model<M> {
             response,
             request,
             request_in: Operand::R9,
+            pages: sum,
             refusal: Status::SDPM_INVALID_MESSAGE,
             is_key_update: false,
         };
@@ -55,9 +60,9 @@ impl<M: Machine> Model<M> {
         Ok(())
     }
 
-    /// TDH.SPDM.DISCONNECT. In: RCX session id, RDX response page, R8 request page. Out: RCX bytes of
-    /// the request. `[1]`; the order of checks is `[I]`. Streams do not hold it back, but have to wait
-    /// for the next connection to be deleted, `[I]`.
+    /// TDH.SPDM.DISCONNECT. In: RCX session id, RDX response page, R8 request page. Out: RCX bytes
+    /// of the request. `[1]`; the order of checks is `[I]`. Streams do not hold it back, but have
+    /// to wait for the next connection to be deleted, `[I]`.
     pub(super) fn spdm_disconnect(&mut self, regs: &mut Regs) -> Result<(), Status> {
         let call = Exchange::new(Leaf::SPDM_DISCONNECT, regs.rcx, 0, regs.operands(3));
         let mut exchange = self.enter(call, false)?;
@@ -72,6 +77,7 @@ impl<M: Machine> Model<M> {
             response,
             request,
             request_in: Operand::R8,
+            pages: NO_LIST,
             refusal: Status::SDPM_INVALID_MESSAGE,
             is_key_update: false,
         };
@@ -81,12 +87,12 @@ impl<M: Machine> Model<M> {
         Ok(())
     }
 
-    /// TDH.SPDM.MNG. In: RCX session id, RDX operation, R8 parameter page or all ones, R9 response page,
-    /// R10 request page, R11 HPA_ARRAY_T of the pages for the device info or all ones. Out: RCX bytes.
-    /// `[1]`; the order of checks is `[I]`.
+    /// TDH.SPDM.MNG. In: RCX session id, RDX operation, R8 parameter page or all ones, R9 response
+    /// page, R10 request page, R11 HPA_ARRAY_T of the pages for the device info or all ones. Out:
+    /// RCX bytes. `[1]`; the order of checks is `[I]`.
     ///
-    /// The device info is written for its own operation only, which wants R11. A key that is worn may
-    /// be updated whatever state the session is in. `[I]`
+    /// The device info is written for its own operation only, which wants R11. A key that is worn
+    /// may be updated whatever state the session is in. `[I]`
     pub(super) fn spdm_mng(&mut self, regs: &mut Regs) -> Result<(), Status> {
         const BAD_R11: Status = Status::OPERAND_INVALID.on(Operand::R11);
 
@@ -110,7 +116,7 @@ impl<M: Machine> Model<M> {
         if pages.is_none() && operation == Management::DeviceInfo {
             return Err(BAD_R11);
         }
-        if !session.connected && !(is_update && worn) {
+        if !(session.connected || is_update && worn) {
             return Err(Status::SPDM_INVALID_STATE);
         }
         let talk = Talk {
@@ -118,12 +124,15 @@ impl<M: Machine> Model<M> {
             response,
             request,
             request_in: Operand::R10,
+            pages: pages.map_or(NO_LIST, |(_, sum)| sum),
             refusal: Status::SDPM_INVALID_MESSAGE,
             is_key_update: is_update,
         };
         self.exchange(&mut exchange, talk, regs)?;
         regs.rcx = match (operation, pages) {
-            (Management::DeviceInfo, Some(pages)) => self.write_device_info(pages, exchange.id),
+            (Management::DeviceInfo, Some((pages, _))) => {
+                self.write_device_info(pages, exchange.id)
+            }
             (Management::KeyUpdate, _) => {
                 self.rekey(slot, session);
                 0
@@ -161,16 +170,18 @@ impl<M: Machine> Model<M> {
         result
     }
 
-    /// Checks the operand that names pages to be written to: shared pages, all of them.
-    fn output(&mut self, word: u64, operand: Operand) -> Result<HpaArray, Status> {
+    /// Checks the operand that names pages to be written to: shared pages, all of them. Gives the
+    /// checksum of its list, too.
+    fn output(&mut self, word: u64, operand: Operand) -> Result<(HpaArray, ListSum), Status> {
         let array = HpaArray::from_raw(word);
         if array.has_reserved_bits() {
             return Err(Status::OPERAND_INVALID.on(operand));
         }
         let first = self.pages.shared(array.page().get(), operand)?;
         if array.entries() == 1 {
-            return Ok(array);
+            return Ok((array, NO_LIST));
         }
+        let mut sum = 0u64;
         for index in 0..array.entries() {
             let word = self.pages.machine.read(first, index);
             let word = word.ok_or(Status::OPERAND_INVALID.on(operand))?;
@@ -181,12 +192,13 @@ impl<M: Machine> Model<M> {
                 bugs.record(Bug::ListListsItself, page, index as u64);
                 return Err(Status::OPERAND_INVALID.on(operand));
             }
+            sum = sum.rotate_left(7) ^ word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
-        Ok(array)
+        Ok((array, (sum, first.get())))
     }
 
-    /// Writes the device info of a session to pages that were checked, as much as fits; gives what is
-    /// said of its length.
+    /// Writes the device info of a session to pages that were checked, as much as fits; gives what
+    /// is said of its length.
     fn write_device_info(&mut self, pages: HpaArray, session: u64) -> u64 {
         // CAST: At most 512 pages.
         let room = (pages.entries() as u64).saturating_mul(PAGE_SIZE);

@@ -10,6 +10,7 @@ use super::{
         Operands,
         Regs, //
     },
+    resume::NO_LIST,
     Model, //
 };
 use crate::abi::{
@@ -22,8 +23,8 @@ use crate::abi::{
 };
 
 /// TDX_EXT_MEMORY_POOL_FULL: more was added than is wanted. It exists and is of the success class,
-/// `[1]` Q1, but its value is not public. This is a stand-in in a class that no known status has, so
-/// that a host which compares with a value of its own guess fails here. `[I]`
+/// `[1]` Q1, but its value is not public. This is a stand-in in a class that no known status has,
+/// so that a host which compares with a value of its own guess fails here. `[I]`
 pub(crate) const POOL_FULL_STAND_IN: Status = Status::from_raw(0x0000_7e00_0000_0000);
 
 /// The owner of the pool's pages in RDMD. `[I]`
@@ -116,7 +117,7 @@ impl<M: Machine> Model<M> {
             let times = self.faults.interrupts(Leaf::EXT_INIT);
             let bugs = &mut self.pages.bugs;
             self.resume
-                .step(Leaf::EXT_INIT, NOTHING, (0, 0), times, bugs)?;
+                .step(Leaf::EXT_INIT, NOTHING, [NO_LIST; 2], times, bugs)?;
             self.ext_ready = true;
             self.fields.ext_not_required();
         }

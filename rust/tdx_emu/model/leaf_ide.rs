@@ -12,6 +12,7 @@ use super::{
     lists::Place,
     machine::Machine,
     regs::Regs,
+    resume::NO_LIST,
     spdm::SESSIONS,
     table,
     Model, //
@@ -57,9 +58,10 @@ impl<M: Machine> Model<M> {
         }
     }
 
-    /// TDH.IDE.STREAM.CREATE. In: RCX stream info, RDX session id, R8 HPA_ARRAY_T, in the late profile
-    /// HPA_LIST_INFO `[I]`; R9 control register, R10 and R11 RID association registers, R12 to R14
-    /// address association registers. Out: RCX stream id, RDX IDE id. `[1]`; order of checks as in M20.
+    /// TDH.IDE.STREAM.CREATE. In: RCX stream info, RDX session id, R8 HPA_ARRAY_T, in the late
+    /// profile HPA_LIST_INFO `[I]`; R9 control register, R10 and R11 RID association registers, R12
+    /// to R14 address association registers. Out: RCX stream id, RDX IDE id. `[1]`; order of checks
+    /// as in M20.
     pub(super) fn ide_stream_create(&mut self, regs: &mut Regs) -> Result<(), Status> {
         const R8: Operand = Operand::R8;
 
@@ -98,7 +100,8 @@ impl<M: Machine> Model<M> {
         let list = self.pages.read_listed(listed, place, R8)?;
         let times = self.faults.interrupts(leaf);
         let bugs = &mut self.pages.bugs;
-        self.resume.step(leaf, operands, list, times, bugs)?;
+        self.resume
+            .step(leaf, operands, [list, NO_LIST], times, bugs)?;
 
         let id = table::id(FIRST_ID, slot);
         self.pages.take_list(place, listed.entries, id);
@@ -119,9 +122,10 @@ impl<M: Machine> Model<M> {
         Ok(())
     }
 
-    /// No other stream may carry the same addresses or requester ids. `[1]` M20, where it is asked of the
-    /// root port. That is not known here but for its device and function, so addresses are compared
-    /// within a session and requester ids, which are a device's own, with those of all. `[I]`
+    /// No other stream may carry the same addresses or requester ids. `[1]` M20, where it is asked
+    /// of the root port. That is not known here but for its device and function, so addresses are
+    /// compared within a session and requester ids, which are a device's own, with those of all.
+    /// `[I]`
     fn overlaps(
         &self,
         session: usize,
@@ -153,7 +157,8 @@ impl<M: Machine> Model<M> {
         }
         let times = self.faults.interrupts(leaf);
         let bugs = &mut self.pages.bugs;
-        self.resume.step(leaf, operands, (0, 0), times, bugs)?;
+        self.resume
+            .step(leaf, operands, [NO_LIST; 2], times, bugs)?;
         let blocked = Stream {
             blocked: true,
             ..stream
@@ -162,9 +167,9 @@ impl<M: Machine> Model<M> {
         Ok(())
     }
 
-    /// TDH.IDE.STREAM.DELETE. In: RCX session id, RDX stream id; in the v2 profile R8 aux operand. Out, in
-    /// the v2 profile: RCX HPA_ARRAY_T. `[1]`; checks as in M20, but for device interfaces, which this one
-    /// does not have.
+    /// TDH.IDE.STREAM.DELETE. In: RCX session id, RDX stream id; in the v2 profile R8 aux operand.
+    /// Out, in the v2 profile: RCX HPA_ARRAY_T. `[1]`; checks as in M20, but for device interfaces,
+    /// which this one does not have.
     pub(super) fn ide_stream_delete(&mut self, regs: &mut Regs) -> Result<(), Status> {
         const R8: Operand = Operand::R8;
 
@@ -186,7 +191,8 @@ impl<M: Machine> Model<M> {
         let aux = self.aux(regs.r8, stream.pages, R8)?;
         let times = self.faults.interrupts(leaf);
         let bugs = &mut self.pages.bugs;
-        self.resume.step(leaf, operands, (0, 0), times, bugs)?;
+        self.resume
+            .step(leaf, operands, [NO_LIST; 2], times, bugs)?;
 
         let place = Place::Object(list_of(slot));
         self.give_back(place, stream.pages, aux, R8, regs)?;

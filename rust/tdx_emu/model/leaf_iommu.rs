@@ -15,6 +15,7 @@ use super::{
         Machine, //
     },
     regs::Regs,
+    resume::NO_LIST,
     Model, //
 };
 use crate::abi::{
@@ -58,7 +59,8 @@ impl<M: Machine> Model<M> {
         let times = self.faults.interrupts(leaf);
         let list = (sum, root.get());
         let bugs = &mut self.pages.bugs;
-        self.resume.step(leaf, operands, list, times, bugs)?;
+        self.resume
+            .step(leaf, operands, [list, NO_LIST], times, bugs)?;
 
         let id = self.iommus.insert(slot, iommu);
         self.pages.take_list(place, iommu.entries, id);
@@ -91,7 +93,8 @@ impl<M: Machine> Model<M> {
         };
         let times = self.faults.interrupts(leaf);
         let bugs = &mut self.pages.bugs;
-        self.resume.step(leaf, operands, (0, 0), times, bugs)?;
+        self.resume
+            .step(leaf, operands, [NO_LIST; 2], times, bugs)?;
 
         let place = Place::Iommu(slot);
         if let Some(root) = root {

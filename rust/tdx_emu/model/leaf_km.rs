@@ -7,6 +7,7 @@ use super::{
     ide::Stream,
     machine::Machine,
     regs::Regs,
+    resume::NO_LIST,
     talk::Talk,
     Model, //
 };
@@ -18,11 +19,11 @@ use crate::abi::{
 };
 
 impl<M: Machine> Model<M> {
-    /// TDH.IDE.STREAM.KM. In: RCX session id, RDX stream id, R8 operation, R9 response page, R10 request
-    /// page. Out: RCX bytes of the request. `[1]`; the order of checks is `[I]`.
+    /// TDH.IDE.STREAM.KM. In: RCX session id, RDX stream id, R8 operation, R9 response page, R10
+    /// request page. Out: RCX bytes of the request. `[1]`; the order of checks is `[I]`.
     ///
-    /// It is no extension SEAMCALL, so the slot may be another's, `[1]` V2 30/31. A blocked stream may
-    /// still be stopped.
+    /// It is no extension SEAMCALL, so the slot may be another's, `[1]` V2 30/31. A blocked stream
+    /// may still be stopped.
     pub(super) fn ide_stream_km(&mut self, regs: &mut Regs) -> Result<(), Status> {
         let (leaf, operands) = (Leaf::IDE_STREAM_KM, regs.operands(5));
         self.extensions()?;
@@ -46,6 +47,7 @@ impl<M: Machine> Model<M> {
             response,
             request,
             request_in: Operand::R10,
+            pages: NO_LIST,
             refusal: Status::IDE_STREAM_INVALID_RESPONSE,
             is_key_update: false,
         };
@@ -67,8 +69,9 @@ impl<M: Machine> Model<M> {
         Ok(())
     }
 
-    /// The exchange that a call belongs to. Another operation has to wait for the end of the one before,
-    /// `[1]` M20; keys are set up once, and are refreshed and stopped when they are there, `[I]`.
+    /// The exchange that a call belongs to. Another operation has to wait for the end of the one
+    /// before, `[1]` M20; keys are set up once, and are refreshed and stopped when they are there,
+    /// `[I]`.
     fn outstanding(
         &mut self,
         stream: Stream,

@@ -39,8 +39,8 @@ impl<M: Machine> Model<M> {
 
     /// TDH.PHYMEM.PAGE.RECLAIM. In: RCX HPA. Out: RCX type, RDX owner, R8 level. `[1]` M15, M20
     ///
-    /// It lets go of nothing that is in use. A page that should have been let go of has an owner that
-    /// is gone, and comes back here: of an IOMMU as in M20, of a session or a stream `[I]`.
+    /// It lets go of nothing that is in use. A page that should have been let go of has an owner
+    /// that is gone, and comes back here: of an IOMMU as in M20, of a session or a stream `[I]`.
     pub(super) fn phymem_page_reclaim(&mut self, regs: &mut Regs) -> Result<(), Status> {
         let page = self.page_operand(regs)?;
         let state = self.pages.managed(page, RCX)?;
@@ -60,7 +60,8 @@ impl<M: Machine> Model<M> {
         }
     }
 
-    /// TDH.PHYMEM.PAGE.RDMD. In: RCX HPA. Out: RCX type, RDX owner, R8 level, R9 epoch. `[1]` M15, M20
+    /// TDH.PHYMEM.PAGE.RDMD. In: RCX HPA. Out: RCX type, RDX owner, R8 level, R9 epoch. `[1]` M15,
+    /// M20
     ///
     /// It fails on no type. The page's pattern is looked at by the way.
     pub(super) fn phymem_page_rdmd(&mut self, regs: &mut Regs) -> Result<(), Status> {

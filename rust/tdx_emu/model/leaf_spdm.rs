@@ -9,6 +9,7 @@ use super::{
     },
     machine::Machine,
     regs::Regs,
+    resume::NO_LIST,
     spdm::{
         Session,
         FIRST_ID,
@@ -50,8 +51,8 @@ impl<M: Machine> Model<M> {
         }
     }
 
-    /// TDX Connect must be there and the extensions initialised; EXT_REQUIRED of 0 says that they are,
-    /// `[1]` V2 11/31. The status is `[I]`.
+    /// TDX Connect must be there and the extensions initialised; EXT_REQUIRED of 0 says that they
+    /// are, `[1]` V2 11/31. The status is `[I]`.
     pub(super) fn extensions(&self) -> Result<(), Status> {
         self.connect()?;
         if self.ext_ready || self.fields.ext_required() == Some(0) {
@@ -135,8 +136,8 @@ impl<M: Machine> Model<M> {
         Ok(())
     }
 
-    /// TDH.SPDM.CREATE. In: RCX function id, RDX HPA_ARRAY_T, in the late profile HPA_LIST_INFO. Out:
-    /// RCX session id. `[1]`; the order of checks is `[I]`.
+    /// TDH.SPDM.CREATE. In: RCX function id, RDX HPA_ARRAY_T, in the late profile HPA_LIST_INFO.
+    /// Out: RCX session id. `[1]`; the order of checks is `[I]`.
     pub(super) fn spdm_create(&mut self, regs: &mut Regs) -> Result<(), Status> {
         const RDX: Operand = Operand::Rdx;
         const BAD_RCX: Status = Status::OPERAND_INVALID.on(Operand::Rcx);
@@ -167,7 +168,8 @@ impl<M: Machine> Model<M> {
         let list = self.pages.read_listed(listed, place, RDX)?;
         let times = self.faults.interrupts(leaf);
         let bugs = &mut self.pages.bugs;
-        self.resume.step(leaf, operands, list, times, bugs)?;
+        self.resume
+            .step(leaf, operands, [list, NO_LIST], times, bugs)?;
 
         let id = table::id(FIRST_ID, slot);
         self.pages.take_list(place, listed.entries, id);
@@ -176,11 +178,12 @@ impl<M: Machine> Model<M> {
         Ok(())
     }
 
-    /// TDH.SPDM.DELETE. In: RCX session id; in the v2 profile RDX aux operand. Out, in the v2 profile:
-    /// RCX HPA_ARRAY_T. `[1]`; the order of checks and that a connected session stays are `[I]`.
+    /// TDH.SPDM.DELETE. In: RCX session id; in the v2 profile RDX aux operand. Out, in the v2
+    /// profile: RCX HPA_ARRAY_T. `[1]`; the order of checks and that a connected session stays are
+    /// `[I]`.
     ///
-    /// What is said to the device and not answered ends with the session, so that a dead device does
-    /// not keep the slot of the extension SEAMCALLs. `[I]`
+    /// What is said to the device and not answered ends with the session, so that a dead device
+    /// does not keep the slot of the extension SEAMCALLs. `[I]`
     pub(super) fn spdm_delete(&mut self, regs: &mut Regs) -> Result<(), Status> {
         const RDX: Operand = Operand::Rdx;
 
@@ -200,7 +203,8 @@ impl<M: Machine> Model<M> {
         let aux = self.aux(regs.rdx, session.pages, RDX)?;
         let times = self.faults.interrupts(leaf);
         let bugs = &mut self.pages.bugs;
-        self.resume.step(leaf, operands, (0, 0), times, bugs)?;
+        self.resume
+            .step(leaf, operands, [NO_LIST; 2], times, bugs)?;
 
         self.give_back(Place::Object(slot), session.pages, aux, RDX, regs)?;
         self.set_session(slot, None);

@@ -2,8 +2,8 @@
 
 //! Lists of pages that are taken together and let go together: of an IOMMU, a session or a stream.
 //!
-//! A list is read once, into a place of the machine that belongs to the object, so that what is checked
-//! is what is taken. It has at most 512 entries, whatever the host says.
+//! A list is read once, into a place of the machine that belongs to the object, so that what is
+//! checked is what is taken. It has at most 512 entries, whatever the host says.
 
 use super::{
     bugs::Bug,
@@ -62,8 +62,8 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// An HPA_ARRAY_T, or in the late profile an HPA_LIST_INFO of which nothing is processed. `[1]`;
-    /// [`None`] if a bit is wrong.
+    /// An HPA_ARRAY_T, or in the late profile an HPA_LIST_INFO of which nothing is processed.
+    /// `[1]`; [`None`] if a bit is wrong.
     pub(crate) fn parse(word: u64, late: bool) -> Option<Self> {
         if late {
             let info = HpaListInfo::from_raw(word);
@@ -213,7 +213,8 @@ impl<M: Machine> Pages<M> {
 
     /// Takes all pages of a list that was checked.
     pub(crate) fn take_list(&mut self, place: Place, entries: usize, owner: u16) {
-        // M20 gives the pages of sessions the type of an IOMMU_MT, and of streams as far as it shows.
+        // M20 gives the pages of sessions the type of an IOMMU_MT, and of streams as far as it
+        // shows.
         self.for_each_page(place, entries, |pages, page| {
             pages.take(page, PageType::IommuMt, owner);
         });

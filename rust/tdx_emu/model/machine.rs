@@ -47,7 +47,8 @@ pub(crate) trait Machine {
     /// The same, to change them.
     fn states_mut(&mut self) -> &mut [PageState];
 
-    /// One list for each IOMMU that can be set up at a time, at most [`IOMMUS`](super::iommus::IOMMUS).
+    /// One list for each IOMMU that can be set up at a time, at most
+    /// [`IOMMUS`](super::iommus::IOMMUS).
     fn lists(&self) -> &[List];
 
     /// The same, to change them.

@@ -20,13 +20,20 @@ use crate::abi::{
     Status, //
 };
 
+/// A checksum of what a leaf reads from memory, and the page that it reads. The checksum is 0 where
+/// there is nothing to read.
+pub(crate) type ListSum = (u64, u64);
+
+/// Nothing to read.
+pub(crate) const NO_LIST: ListSum = (0, 0);
+
 /// A leaf that was interrupted and not resumed to its end yet.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     /// Those of the first call.
     operands: Operands,
-    /// A checksum of the list in memory, 0 where there is none.
-    list: u64,
+    /// Checksums of the lists in memory.
+    lists: [u64; 2],
     /// How many more times it is interrupted.
     left: u64,
 }
@@ -61,20 +68,21 @@ impl Resume {
     }
 
     /// The last check, when nothing stands against the leaf's completion: answers
-    /// INTERRUPTED_RESUMABLE as long as `times` says. `list` is the checksum of the list and the
-    /// page it is in.
+    /// INTERRUPTED_RESUMABLE as long as `times` says.
     pub(crate) fn step(
         &mut self,
         leaf: Leaf,
         operands: Operands,
-        list: (u64, u64),
+        lists: [ListSum; 2],
         times: u64,
         bugs: &mut Bugs,
     ) -> Result<(), Status> {
         let left = match self.get(leaf) {
             Some(pending) => {
-                if pending.list != list.0 {
-                    bugs.record_raw(Bug::ListTouched, list.1, leaf.number());
+                for (before, (sum, page)) in pending.lists.into_iter().zip(lists) {
+                    if before != sum {
+                        bugs.record_raw(Bug::ListTouched, page, leaf.number());
+                    }
                 }
                 // What is set since holds for what is interrupted already.
                 pending.left.min(times)
@@ -88,7 +96,7 @@ impl Resume {
         if let Some(slot) = self.slot(leaf) {
             *slot = Some(Pending {
                 operands,
-                list: list.0,
+                lists: lists.map(|(sum, _)| sum),
                 left: left.saturating_sub(1),
             });
         }
@@ -127,7 +135,10 @@ mod tests {
         for _ in 0..2 {
             for want in [STOP, STOP, STOP, Ok(())] {
                 assert_eq!(resume.check(LEAF, ONE, &mut bugs), Ok(()));
-                assert_eq!(resume.step(LEAF, ONE, (9, 0), 3, &mut bugs), want);
+                assert_eq!(
+                    resume.step(LEAF, ONE, [(9, 0), NO_LIST], 3, &mut bugs),
+                    want
+                );
             }
         }
         assert_eq!(bugs.total(), 0);
@@ -136,21 +147,33 @@ mod tests {
     #[test]
     fn other_operands_and_another_list_are_seen() {
         let (mut resume, mut bugs) = (Resume::NOTHING, Bugs::default());
-        assert_eq!(resume.step(LEAF, ONE, (9, 0), 1, &mut bugs), STOP);
+        assert_eq!(
+            resume.step(LEAF, ONE, [(9, 0), NO_LIST], 1, &mut bugs),
+            STOP
+        );
         let other = resume.check(LEAF, OTHER, &mut bugs);
         assert_eq!(other, Err(Status::INVALID_RESUMPTION));
         assert_eq!(bugs.count(Bug::OtherOperands), 1);
         assert_eq!(resume.check(Leaf::IOMMU_CLEAR, OTHER, &mut bugs), Ok(()));
-        assert_eq!(resume.step(LEAF, ONE, (8, 0), 1, &mut bugs), Ok(()));
+        assert_eq!(
+            resume.step(LEAF, ONE, [(8, 0), NO_LIST], 1, &mut bugs),
+            Ok(())
+        );
         assert_eq!(bugs.count(Bug::ListTouched), 1);
     }
 
     #[test]
     fn an_end_is_an_end() {
         let (mut resume, mut bugs) = (Resume::NOTHING, Bugs::default());
-        assert_eq!(resume.step(LEAF, ONE, (9, 0), 5, &mut bugs), STOP);
+        assert_eq!(
+            resume.step(LEAF, ONE, [(9, 0), NO_LIST], 5, &mut bugs),
+            STOP
+        );
         resume.end(LEAF);
         assert_eq!(resume.check(LEAF, THIRD, &mut bugs), Ok(()));
-        assert_eq!(resume.step(LEAF, THIRD, (1, 0), 0, &mut bugs), Ok(()));
+        assert_eq!(
+            resume.step(LEAF, THIRD, [(1, 0), NO_LIST], 0, &mut bugs),
+            Ok(())
+        );
     }
 }

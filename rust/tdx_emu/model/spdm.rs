@@ -50,7 +50,8 @@ impl Session {
         }
     }
 
-    /// One more request, if the key bears it: after `limit` of them, 0 for no limit, it must be updated.
+    /// One more request, if the key bears it: after `limit` of them, 0 for no limit, it must be
+    /// updated.
     #[must_use]
     pub(crate) fn may_send(&mut self, limit: u64) -> bool {
         if self.worn || (limit > 0 && self.sent >= limit) {

@@ -4,14 +4,21 @@
 
 use super::{
     exchange::Exchange,
+    ide,
     machine::Machine,
     regs::Regs,
+    resume::{
+        ListSum,
+        NO_LIST, //
+    },
+    table,
     Model, //
 };
 use crate::abi::{
     emu_device::Message,
     status::Operand,
     Hpa,
+    Leaf,
     Status, //
 };
 
@@ -49,6 +56,8 @@ pub(crate) struct Talk {
     pub(crate) request: Hpa,
     /// The register that names it.
     pub(crate) request_in: Operand,
+    /// The list of pages for the device info: its checksum, and where it is.
+    pub(crate) pages: ListSum,
     /// The answer to a response that is not the one that is wanted.
     pub(crate) refusal: Status,
     /// Whether this is the update of the session's key, which wears no key out.
@@ -58,10 +67,10 @@ pub(crate) struct Talk {
 impl<M: Machine> Model<M> {
     /// Goes on with `exchange`: [`Ok`] when it is complete.
     ///
-    /// TDX_SPDM_REQUEST, with the bytes of the request in RCX, wants another call, `[1]` V2. The first
-    /// call reads no response. A response that is not accepted leaves everything as it is. The key's
-    /// end is told between a response and the next request, and when it was updated the same call goes
-    /// on from there, `[I]`.
+    /// TDX_SPDM_REQUEST, with the bytes of the request in RCX, wants another call, `[1]` V2. The
+    /// first call reads no response. A response that is not accepted leaves everything as it is.
+    /// The key's end is told between a response and the next request, and when it was updated the
+    /// same call goes on from there, `[I]`.
     pub(super) fn talk(
         &mut self,
         exchange: &mut Exchange,
@@ -70,15 +79,16 @@ impl<M: Machine> Model<M> {
     ) -> Result<(), Status> {
         let leaf = exchange.leaf;
         let message = exchange.message();
-        let list = if exchange.awaiting {
+        let response = if exchange.awaiting {
             (self.sum(talk.response, message), talk.response.get())
         } else {
-            (0, 0)
+            NO_LIST
         };
+        let lists = [response, talk.pages];
         let times = self.faults.interrupts(leaf);
         let bugs = &mut self.pages.bugs;
         self.resume
-            .step(leaf, exchange.operands, list, times, bugs)?;
+            .step(leaf, exchange.operands, lists, times, bugs)?;
         if exchange.awaiting {
             if !self.is_response(talk.response, message) {
                 return Err(talk.refusal);
@@ -126,6 +136,35 @@ impl<M: Machine> Model<M> {
         match sessions.get_mut(session) {
             Some(Some(session)) => session.may_send(limit),
             _ => true,
+        }
+    }
+
+    /// A fault is an end for what is said to a device, too, unless the answer says that it goes on,
+    /// or that this call was wrong. `[I]`
+    pub(super) fn break_off(&mut self, leaf: Leaf, (rcx, rdx): (u64, u64), status: Status) {
+        let goes_on = status.is_success_class()
+            || [
+                Status::SPDM_REQUEST,
+                Status::SPDM_SESSION_KEY_REQUIRE_REFRESH,
+                Status::SDPM_INVALID_MESSAGE,
+                Status::IDE_STREAM_INVALID_RESPONSE,
+                Status::OPERAND_INVALID,
+            ]
+            .contains(&status.masked());
+        if goes_on {
+            return;
+        }
+        if leaf == Leaf::IDE_STREAM_KM {
+            let streams = self.pages.machine.streams_mut();
+            let found = table::find(streams, ide::FIRST_ID, rdx).map(|(slot, _)| slot);
+            if let Some(Some(stream)) = found.and_then(|slot| streams.get_mut(slot)) {
+                stream.exchange = None;
+            }
+        }
+        if let Some(running) = self.ext_slot.running() {
+            if running.leaf == leaf && running.id == rcx {
+                self.ext_slot.end(&running);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use super::super::{
 };
 use super::host::*;
 use crate::abi::{
+    emu::Control,
     Leaf,
     Status, //
 };
@@ -72,4 +73,47 @@ fn every_page_comes_back() {
             assert_eq!(objects, (0, 0, 0));
         }
     }
+}
+
+#[test]
+fn a_reset_forgets_sessions_and_streams() {
+    let (mut model, id, stream) = with_stream(false);
+    assert_eq!(model.ask(Control::Objects, [0; 5]).1.rdx, 1);
+    for (control, operands) in [
+        (Control::Exchange, [0, 0, 0, 0, 0]),
+        (Control::Exchange, [3, 1, 0, 0, 0]),
+        (Control::Released, [6, 9, 0, 0, 0]),
+        (Control::Interrupt, [Leaf::SPDM_MNG.number(), 1, 0, 0, 0]),
+    ] {
+        ask(&mut model, control, operands);
+    }
+    let (status, _) = call(&mut model, Leaf::SPDM_MNG, &manage(id, 0));
+    assert_eq!(status, Status::INTERRUPTED_RESUMABLE);
+    ask(&mut model, Control::Update, [1, 0, 0, 0, 0]);
+    ask(&mut model, Control::Reset, [0; 5]);
+    let (_, regs) = model.ask(Control::Objects, [0; 5]);
+    assert_eq!((regs.rcx, regs.rdx, regs.r8, regs.r9), (0, 0, 0, 0));
+    let (status, _) = call(&mut model, Leaf::IDE_STREAM_BLOCK, &[id, stream]);
+    assert_eq!(
+        status,
+        Status::CONNECT_INVALID_STATE,
+        "the extensions are not started"
+    );
+    // Another life, with other operands.
+    assert!(call(&mut model, Leaf::EXT_INIT, &[]).0.is_success());
+    model.put(ROOT, &IOMMU_MT);
+    assert!(call(&mut model, Leaf::IOMMU_SETUP, &[BASE, ROOT])
+        .0
+        .is_success());
+    assert!(create(&mut model, 0x308, &SESSION).0.is_success());
+    let operands = connect(&mut model, id);
+    assert_eq!(exchange(&mut model, Leaf::SPDM_CONNECT, &operands).2, 3);
+    let mut operands = manage(id, 0);
+    operands[2] = CONFIG;
+    assert_eq!(exchange(&mut model, Leaf::SPDM_MNG, &operands).2, 3);
+    let (status, ..) = exchange(&mut model, Leaf::SPDM_DISCONNECT, &disconnect(id));
+    assert_eq!(status, Status::SUCCESS);
+    let (_, regs) = call(&mut model, Leaf::SPDM_DELETE, &[id, AUX]);
+    assert_eq!(regs.rcx, 2 << 55 | AUX);
+    assert_eq!(model.bugs().total(), 0);
 }

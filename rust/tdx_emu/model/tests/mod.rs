@@ -12,10 +12,13 @@ mod km;
 mod life;
 mod random;
 mod released;
+mod slot;
 mod spdm;
+mod spdm_end;
 mod update;
 
 use super::*;
+use crate::abi::field::Field;
 
 const BAD_RAX: Status = Status::OPERAND_INVALID;
 
@@ -84,6 +87,27 @@ fn a_config_that_cannot_be_says_why() {
                 ..good
             },
             "iommu_mt_pages",
+        ),
+        (
+            Config {
+                spdm_mt_pages: 0x1_0000,
+                ..good
+            },
+            "spdm_mt_pages",
+        ),
+        (
+            Config {
+                ide_mt_pages: 0x1_0000,
+                ..good
+            },
+            "ide_mt_pages",
+        ),
+        (
+            Config {
+                spdm_max_dev_info_pages: 0x1_0000,
+                ..good
+            },
+            "spdm_max_dev_info_pages",
         ),
         (
             Config {
