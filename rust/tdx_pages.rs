@@ -36,6 +36,9 @@ mod seam;
 mod users;
 #[path = "tdx_pages/worker.rs"]
 mod worker;
+#[cfg(TDX_PAGES_KUNIT)]
+#[path = "tdx_pages/wrappers/mod.rs"]
+mod wrappers;
 
 use crate::attach::{
     Attached,

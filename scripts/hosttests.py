@@ -13,12 +13,13 @@ CARGO_TEST = re.compile(r"^test (.+?)(?: - should panic)? \.\.\. (\w+)")
 CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored")
 
 # What tdx_pages.ko takes from the kernel instead of doing it itself.
-FROM_KERNEL = ["tdx_seamcall", "tdx_seamcall_ret", "tdh_phymem_page_wbinvd_hkid",
+FROM_KERNEL = ["tdx_seamcall", "tdx_seamcall_ret", "tdx_seamcall_saved_ret",
+               "tdh_phymem_page_wbinvd_hkid",
                "tdh_phymem_page_reclaim", "tdx_quirk_reset_paddr", "tdx_get_global_keyid"]
 PARAMETERS = {"tdx_pages": {"pool", "iommu", "global_keyid", "profile", "clflush"},
               "tdx_emu": {"global_keyid", "pool_pages", "ext_required", "iommu_mt_pages",
-                          "spdm_mt_pages", "ide_mt_pages",
-                          "spdm_max_dev_info_pages", "memory_mb", "features0", "profile_late", "pool_u32"}}
+                          "memory_mb", "features0", "profile_late", "pool_u32",
+                          "spdm_mt_pages", "ide_mt_pages", "spdm_max_dev_info_pages"}}
 
 
 def cargo_cases(output, status):

@@ -246,7 +246,8 @@ impl Emu {
         call(Control::Update, regs(1, 0, 0, 0, 0)).map(drop)
     }
 
-    /// It is done; the extensions have to be initialised anew where a pool of so many pages is given.
+    /// It is done; the extensions have to be initialised anew where a pool of so many pages is
+    /// given.
     pub(crate) fn update_done(&self, pool_pages: Option<u64>) -> Result {
         let (rcx, rdx) = pool_pages.map_or((0, 0), |pages| (2, pages));
         call(Control::Update, regs(rcx, rdx, 0, 0, 0)).map(drop)
