@@ -87,6 +87,9 @@ pub(crate) enum Control {
     /// Change to another generation of the interface, until the next reset; best while there is no
     /// object. In: RCX = 1: late; 0: v2.
     Profile = 14,
+    /// Lie about an id, once. In: RCX number of a leaf that gives one, RDX what its next success says
+    /// instead of the true one.
+    Id = 15,
 }
 
 impl Control {
@@ -114,6 +117,7 @@ impl Control {
             Self::Update,
             Self::Objects,
             Self::Profile,
+            Self::Id,
         ]
         .into_iter()
         .find(|control| control.leaf().raw() == rax)
@@ -126,12 +130,12 @@ mod tests {
 
     #[test]
     fn a_real_tdx_module_refuses_every_control_call() {
-        for n in 0..=14 {
+        for n in 0..=15 {
             let control = Control::from_raw(MARK | n).unwrap();
             assert!(control.leaf().has_reserved_bits());
             assert_eq!(control.leaf().raw() >> 63, 0);
         }
-        assert_eq!(Control::from_raw(MARK | 15), None);
+        assert_eq!(Control::from_raw(MARK | 16), None);
         assert_eq!(Control::from_raw(7), None);
     }
 }

@@ -16,7 +16,7 @@ use core::str::SplitAsciiWhitespace;
 
 const COMMANDS: &str =
     "want one of: reset, fail, nofail, interrupt, refuse, field, nofield, keep, \
-                        rounds, device_info, told, key_lasts, released, update";
+                        rounds, device_info, told, key_lasts, released, update, profile, id";
 const FAIL: &str = "want: fail LEAF NTH TIMES STATUS [after]";
 const NOFAIL: &str = "want: nofail LEAF";
 const INTERRUPT: &str = "want: interrupt LEAF K";
@@ -31,6 +31,8 @@ const KEY_LASTS: &str = "want: key_lasts N requests, 0 for any number";
 const RELEASED: &str = "want: released truth | count N | foreign HPA INDEX | repeated INDEX | \
                         shifted BY | reversed | word WORD | unwritten";
 const UPDATE: &str = "want: update begin | done [POOL_PAGES]";
+const PROFILE: &str = "want: profile v2 | late";
+const ID: &str = "want: id LEAF VALUE, of a leaf that gives an id";
 const RESET: &str = "want: reset, without operands";
 
 /// Reads a line. Gives the registers of the control call, or what is allowed instead; [`None`] for
@@ -56,6 +58,8 @@ pub(crate) fn parse(line: &str) -> Result<Option<Regs>, &'static str> {
         "key_lasts" => (exchange(3, &mut words), KEY_LASTS),
         "released" => (released(&mut words), RELEASED),
         "update" => (update(&mut words), UPDATE),
+        "profile" => (profile(&mut words), PROFILE),
+        "id" => (id(&mut words), ID),
         _ => return Err(COMMANDS),
     };
     match (parsed, words.next()) {
@@ -144,6 +148,26 @@ fn exchange(what: u64, words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
         rcx: what,
         rdx: number(words.next()?)?,
         ..call(Control::Exchange)
+    })
+}
+
+fn profile(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let rcx = match words.next()? {
+        "v2" => 0,
+        "late" => 1,
+        _ => return None,
+    };
+    Some(Regs {
+        rcx,
+        ..call(Control::Profile)
+    })
+}
+
+fn id(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    Some(Regs {
+        rcx: leaf(words.next()?)?,
+        rdx: number(words.next()?)?,
+        ..call(Control::Id)
     })
 }
 
@@ -257,6 +281,9 @@ mod tests {
             ("update begin", Control::Update, 1, 0, 0),
             ("update done", Control::Update, 0, 0, 0),
             ("update done 40", Control::Update, 2, 40, 0),
+            ("profile late", Control::Profile, 1, 0, 0),
+            ("profile v2", Control::Profile, 0, 0, 0),
+            ("id 128 0x100", Control::Id, 128, 0x100, 0),
         ] {
             let regs = ok(line);
             assert_eq!(Control::from_raw(regs.rax), Some(control), "{line}");
@@ -309,6 +336,10 @@ mod tests {
             ("released count", RELEASED),
             ("released foreign 1", RELEASED),
             ("released reversed 1", RELEASED),
+            ("profile", PROFILE),
+            ("profile new", PROFILE),
+            ("id", ID),
+            ("id 128", ID),
             ("update", UPDATE),
             ("update begin 5", UPDATE),
             ("update done now", UPDATE),

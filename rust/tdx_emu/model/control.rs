@@ -68,6 +68,14 @@ impl<M: Machine> Model<M> {
             Control::Exchange => self.set_manners(regs)?,
             Control::Released => self.set_released(regs)?,
             Control::Update => self.update(regs)?,
+            Control::Id => {
+                let gives_one = matches!(
+                    Leaf::from_raw(regs.rcx),
+                    Leaf::IOMMU_SETUP | Leaf::SPDM_CREATE | Leaf::IDE_STREAM_CREATE
+                );
+                let leaf = index(regs.rcx).filter(|_| gives_one);
+                self.faults.id = Some((leaf.ok_or(bad(Operand::Rcx))?, regs.rdx));
+            }
             Control::Profile => {
                 self.late = match regs.rcx {
                     0 => false,

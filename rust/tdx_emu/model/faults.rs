@@ -70,6 +70,8 @@ pub(crate) struct Faults {
     refused: [Option<u64>; REFUSALS],
     pub(crate) keep: Keep,
     pub(crate) released: Released,
+    /// The place of a leaf, and the id that its next success is to say.
+    pub(crate) id: Option<(usize, u64)>,
 }
 
 impl Faults {
@@ -80,6 +82,7 @@ impl Faults {
         refused: [None; REFUSALS],
         keep: Keep::None,
         released: Released::Truth,
+        id: None,
     };
 
     /// Adds a fault behind those that a leaf has already; `false` if there is no room.

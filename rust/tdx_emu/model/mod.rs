@@ -142,6 +142,12 @@ impl<M: Machine> Model<M> {
             Some(fault) if !fault.after => fault.status,
             _ => {
                 let status = Self::status(self.run(leaf, regs));
+                if let (true, Some((of, id))) = (status.is_success(), self.faults.id) {
+                    if of == place {
+                        regs.rcx = id;
+                        self.faults.id = None;
+                    }
+                }
                 fault.map_or(status, |fault| fault.status)
             }
         };

@@ -82,7 +82,7 @@ pub(crate) struct Seam {
     slot: Mutex<()>,
     /// [`Profile::Late`] instead of [`Profile::V2`]. Set before anything is handed over.
     late: Atomic<bool>,
-    /// A SEAMCALL found the TDX Module not ready, as during a run-time update.
+    /// A SEAMCALL found the TDX Module, or one of its fields, not ready, as during a run-time update.
     absent: Atomic<bool>,
     #[pin]
     roots: Roots,
@@ -118,7 +118,11 @@ impl Seam {
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
         let status = Status::from_raw(status);
-        if status.masked() == Status::SYS_NOT_READY {
+        // During an update TDH.SYS.RD is answered, but fields of TDX Connect are not readable. `[I]`
+        if matches!(
+            status.masked(),
+            Status::SYS_NOT_READY | Status::METADATA_FIELD_NOT_READABLE
+        ) {
             self.absent.store(true, Relaxed);
         }
         status

@@ -256,3 +256,18 @@ fn owned_pages_are_inspected_in_steps() {
     assert_eq!(model.inspect_owned(0, 10, 99), Some(10));
     assert_eq!((model.bugs().count(Bug::Changed), steps), (4, 4));
 }
+
+#[test]
+fn a_lie_about_an_id_is_told_once_and_of_one_leaf() {
+    let mut model = Model::small();
+    let (status, _) = model.ask(Control::Id, [Leaf::IOMMU_CLEAR.number(), 1, 0, 0, 0]);
+    assert_eq!(status, Status::OPERAND_INVALID.on(Operand::Rcx));
+    let (status, _) = model.ask(Control::Profile, [2, 0, 0, 0, 0]);
+    assert_eq!(status, Status::OPERAND_INVALID.on(Operand::Rcx));
+    let lie = [Leaf::IOMMU_SETUP.number(), 0x55, 0, 0, 0];
+    assert_eq!(model.ask(Control::Id, lie).0, Status::SUCCESS);
+    // Not for what fails, nor for another leaf.
+    assert_ne!(model.call(Leaf::IOMMU_SETUP, 0, 0).0, Status::SUCCESS);
+    let (status, regs) = model.call(Leaf::SYS_RD, 0, 0x3000_0001_0000_0003);
+    assert_eq!((status, regs.rcx), (Status::SUCCESS, 0));
+}

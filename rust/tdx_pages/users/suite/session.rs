@@ -419,6 +419,67 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_others_are_not_used() -> Result {
+        let Some(ground) = Ground::new(Profile::V2)? else {
+            return Ok(());
+        };
+        let account = || ground.registration.user().account().balance();
+        let one = ground.session(0x100, Device::GOOD)?;
+        one.connect()?;
+        let stream = Stream::new(&one, &stream_options(1))?;
+        // Repeated ones: whatever was called with them would be for the other.
+        ground.emu.id(Leaf::SPDM_CREATE, one.id())?;
+        expect_eq!(ground.session(0x101, Device::GOOD).err(), Some(EIO));
+        expect_eq!(account().quarantined, SESSION_PAGES);
+        ground.emu.id(Leaf::IDE_STREAM_CREATE, stream.id())?;
+        expect_eq!(Stream::new(&one, &stream_options(2)).err(), Some(EIO));
+        expect_eq!(account().quarantined, SESSION_PAGES + STREAM_PAGES);
+        let up = ground.iommu.as_ref().map_or(0, |iommu| iommu.id());
+        ground.emu.id(Leaf::IOMMU_SETUP, up)?;
+        expect!(ground.iommu(UNITS[1]).is_err());
+        // Wrong ones, small and large: the release says so, and the pages stay.
+        for id in [0, u64::MAX] {
+            let before = account().quarantined;
+            ground.emu.id(Leaf::SPDM_CREATE, id)?;
+            let rid = if id == 0 { 0x102 } else { 0x103 };
+            let session = ground.session(rid, Device::GOOD)?;
+            expect_eq!(session.id(), id);
+            expect!(session.connect().is_err());
+            drop(session);
+            expect_eq!(account().quarantined, before + SESSION_PAGES);
+        }
+        // The one that was first is as good as before, but for its stream of which nobody knows.
+        stream.set_up_keys()?;
+        drop(stream);
+        drop(one);
+        expect_eq!(
+            ground.end()?,
+            4 * SESSION_PAGES + STREAM_PAGES + 2 * TABLE_PAGES
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn extensions_that_an_update_took_away() -> Result {
+        let Some(ground) = Ground::new(Profile::V2)? else {
+            return Ok(());
+        };
+        ground.emu.update_begins()?;
+        expect!(ground.session(0x100, Device::GOOD).is_err());
+        ground.emu.update_done(Some(10))?;
+        // Reported once, from metadata that is read again.
+        let reads = ground.emu.calls(Leaf::SYS_RD)?.0;
+        ground.kernel().look_again();
+        expect!(ground.emu.calls(Leaf::SYS_RD)?.0 > reads);
+        let reads = ground.emu.calls(Leaf::SYS_RD)?.0;
+        ground.kernel().look_again();
+        expect_eq!(ground.emu.calls(Leaf::SYS_RD)?.0, reads);
+        expect!(ground.session(0x100, Device::GOOD).is_err());
+        expect_eq!(ground.end()?, 0);
+        Ok(())
+    }
+
+    #[test]
     fn an_update_meanwhile() -> Result {
         let Some(ground) = Ground::new(Profile::V2)? else {
             return Ok(());
