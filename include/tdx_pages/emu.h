@@ -77,6 +77,7 @@ unsigned int tdx_emu_seamcall(void *emu, struct tdx_emu_regs *regs);
 void tdx_emu_report(void *emu);
 void tdx_emu_show_state(struct seq_file *m, void *emu);
 void tdx_emu_show_seamcalls(struct seq_file *m, void *emu);
+void tdx_emu_show_journal(struct seq_file *m, void *emu);
 int tdx_emu_control(void *emu, const char *text, size_t len);
 
 #endif /* TDX_PAGES_EMU_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * debugfs files of the software TDX Module: state, seamcalls, control.
+ * debugfs files of the software TDX Module: state, seamcalls, journal, control.
  *
  * They are made here because Rust's debugfs gives them no owner, so that a file
  * still open when the module goes would be the end of it.  What stands in them
@@ -36,6 +36,13 @@ static int seamcalls_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(seamcalls);
 
+static int journal_show(struct seq_file *m, void *unused)
+{
+	tdx_emu_show_journal(m, m->private);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(journal);
+
 static ssize_t control_write(struct file *file, const char __user *from,
 			     size_t len, loff_t *pos)
 {
@@ -65,6 +72,7 @@ void tdx_emu_debugfs_add(void *emu)
 	emu_dir = debugfs_create_dir("tdx_emu", NULL);
 	debugfs_create_file("state", 0400, emu_dir, emu, &state_fops);
 	debugfs_create_file("seamcalls", 0400, emu_dir, emu, &seamcalls_fops);
+	debugfs_create_file("journal", 0400, emu_dir, emu, &journal_fops);
 	debugfs_create_file("control", 0200, emu_dir, emu, &control_fops);
 }
 

@@ -11,7 +11,8 @@ use super::{
     model::{
         bugs::Bug,
         command::parse,
-        counters::Counter, //
+        counters::Counter,
+        journal::ENTRIES, //
     },
     trap::{
         self,
@@ -127,6 +128,35 @@ unsafe extern "C" fn tdx_emu_show_seamcalls(m: *mut bindings::seq_file, emu: *mu
         line(leaf.name().unwrap_or("?"), counter);
     }
     line("unknown", emu.with(|model| model.counters().unknown()));
+}
+
+/// The file `journal`: the last SEAMCALLs in order, each with how often it was made and what it
+/// answered.
+///
+/// # Safety
+///
+/// `m` is a seq_file that is being shown, `emu` what [`Files::new`] gave.
+#[no_mangle]
+unsafe extern "C" fn tdx_emu_show_journal(m: *mut bindings::seq_file, emu: *mut c_void) {
+    // SAFETY: The caller vouches for it; the types are the same.
+    let m = unsafe { SeqFile::from_raw(m.cast()) };
+    // SAFETY: It lives as long as the files.
+    let emu = unsafe { &*emu.cast::<Emu>().cast_const() };
+    for n in 0..ENTRIES {
+        let Some(entry) = emu.with(|model| model.journal().get(n)) else {
+            break;
+        };
+        let leaf = entry.leaf();
+        let name = leaf.name().unwrap_or("?");
+        let status = entry.status;
+        seq_print!(
+            m,
+            "{} {} {}\n",
+            name,
+            entry.times,
+            core::format_args!("{status}")
+        );
+    }
 }
 
 /// The file `control`: each line is a control call. The first bad one ends it.

@@ -21,6 +21,7 @@ pub(crate) mod faults;
 mod fields;
 pub(crate) mod ide;
 pub(crate) mod iommus;
+pub(crate) mod journal;
 mod leaf_exchange;
 pub(crate) mod leaf_ext;
 mod leaf_ide;
@@ -55,6 +56,7 @@ use self::{
     faults::Faults,
     fields::Fields,
     iommus::Iommus,
+    journal::Journal,
     pages::Pages,
     resume::Resume,
     talk::Manners, //
@@ -79,6 +81,7 @@ pub(crate) struct Model<M> {
     faults: Faults,
     resume: Resume,
     counters: Counters,
+    journal: Journal,
     ext_ready: bool,
     ext_slot: ExtSlot,
     manners: Manners,
@@ -98,6 +101,7 @@ impl<M: Machine> Model<M> {
             faults: Faults::NONE,
             resume: Resume::NOTHING,
             counters: Counters::default(),
+            journal: Journal::EMPTY,
             ext_ready: false,
             ext_slot: ExtSlot::FREE,
             manners: Manners::USUAL,
@@ -117,6 +121,7 @@ impl<M: Machine> Model<M> {
         let leaf = Leaf::from_raw(regs.rax);
         let status = self.dispatch(leaf, regs);
         self.counters.count(leaf, status);
+        self.journal.note(leaf, status);
         regs.rax = status.raw();
     }
 
@@ -204,6 +209,7 @@ impl<M: Machine> Model<M> {
         self.faults = Faults::NONE;
         self.resume = Resume::NOTHING;
         self.counters = Counters::default();
+        self.journal = Journal::EMPTY;
         self.ext_ready = false;
         self.ext_slot = ExtSlot::FREE;
         self.manners = Manners::USUAL;
@@ -235,6 +241,11 @@ impl<M: Machine> Model<M> {
     /// Calls by leaf.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The last calls, in order.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// IOMMUs that are set up.
