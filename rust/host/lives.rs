@@ -22,6 +22,7 @@ use crate::custody::{
         hand_over_for_good,
         Stopped, //
     },
+    lending::Lending,
     listed::Recorded,
     memory::{
         Memory,
@@ -38,6 +39,7 @@ use crate::custody::{
     }, //
 };
 use crate::fed::added;
+use crate::model::machine::Machine;
 use crate::world::World;
 
 /// Sizes of blocks, and how many of the first are folios.
@@ -394,4 +396,75 @@ fn the_highest_page_is_named_in_full() {
     let word = HpaListInfo::new(two, page);
     assert_eq!((word.raw(), word.root()), (HIGHEST | 1 << 55, page));
     assert_eq!(IommuMt::new(page).raw(), HIGHEST);
+}
+
+/// Lent for leaves of every kind of end, in every order of two.
+#[test]
+fn lent_again_and_again() {
+    for (sizes, folios) in MIXTURES {
+        for script in 0..16 {
+            let world = world();
+            let memory = world.blocks(sizes, folios);
+            let pages = pages_of(&world, &memory);
+            let mut lending = Lending::new(&world, &(), memory).ok().expect("open");
+            let mut away = false;
+            for step in [script % 4, script / 4] {
+                let mut called = false;
+                let lent = lending.lend(LEAF, |shared| {
+                    called = true;
+                    assert_eq!(shared.page(0), pages.first().copied());
+                    match step {
+                        0 => said(Status::SUCCESS),
+                        1 => said(Status::SPDM_REQUEST),
+                        2 => Answer::failed(Status::OPERAND_BUSY),
+                        _ => Answer::given_up(Status::INTERRUPTED_RESUMABLE),
+                    }
+                });
+                assert_eq!(called, !away, "what is away is not lent");
+                away |= step == 3;
+                assert_eq!(lent.is_err(), away);
+                assert_eq!(lending.memory().is_some(), !away);
+                assert_eq!(world.proofs(), 0, "there is nothing to prove");
+                assert_eq!(world.allocated(), pages.len());
+                world.promise();
+            }
+            drop(lending);
+            if away {
+                assert_eq!(world.allocated(), pages.len());
+                // The leaf has come to its end, as far as the world knows.
+                assert_eq!(world.retry(), pages.len());
+            }
+            assert_eq!((world.allocated(), world.records().len()), (0, 0));
+        }
+    }
+}
+
+/// The list of what is lent is made once, without the folios, and is good for that memory only.
+#[test]
+fn told_without_the_folios() {
+    let world = world();
+    let memory = world.blocks(&[1, 1, 2, 1], 2);
+    let hpas: Vec<u64> = memory.hpas().map(Hpa::get).collect();
+    let mut one = Lending::new(&world, &(), memory).ok().expect("open");
+    let mut other = Lending::new(&world, &(), world.blocks(&[1, 2], 1))
+        .ok()
+        .expect("open");
+    let told = one.tell(world.root()).expect("few pages");
+    for _ in 0..2 {
+        let status = one.lend(LEAF, |shared| {
+            let array = shared.array(&told).expect("its own list");
+            assert_eq!(array.raw() >> 55, 2);
+            let word = |index| world.model(|m| m.machine_mut().read(array.page(), index));
+            assert_eq!([0, 1, 2].map(word), [2, 3, 4].map(|n| Some(hpas[n])));
+            said(Status::SUCCESS)
+        });
+        assert_eq!(status, Ok(Status::SUCCESS));
+    }
+    let status = other.lend(LEAF, |shared| {
+        assert_eq!(shared.array(&told), None);
+        said(Status::SUCCESS)
+    });
+    assert_eq!(status, Ok(Status::SUCCESS));
+    drop((one, other, told));
+    assert_eq!(world.allocated(), 0);
 }
