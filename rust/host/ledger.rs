@@ -198,9 +198,33 @@ impl World {
             };
             let mut lent = record.take().expect("nobody works on it");
             let owing = lent.owing();
-            let (pages, unproved) =
-                custody::attempt(&mut lent, self, why, || self.settle_interrupted());
+            let away = record.pages.iter().zip(0..);
+            let away = away.filter(|(_, index)| !lent.is_back(*index));
+            let away: Vec<Hpa> = away.map(|(page, _)| *page).collect();
+            self.take_proofs();
+            self.take_reclaims();
+            let mut ended = None;
+            let (pages, unproved) = custody::attempt(&mut lent, self, why, || {
+                *ended.insert(self.settle_interrupted())
+            });
             freed += pages;
+            // Whether its leaf has ended matters to what was abandoned, and to nothing else.
+            assert_eq!(ended.is_some(), why == Why::Abandoned);
+            let proofs = self.take_proofs();
+            let proved: Vec<Hpa> = proofs.iter().map(|proof| proof.0).collect();
+            let asked: &[Hpa] = if ended == Some(false) { &[] } else { &away };
+            assert_eq!(
+                proved, asked,
+                "one proof for each page that may be asked for"
+            );
+            // Only what a leaf has released may be asked for in this way.
+            let released = matches!(why, Why::NotProved | Why::WrongList);
+            let asked: &[Hpa] = if released { &away } else { &[] };
+            assert_eq!(
+                self.take_reclaims(),
+                asked,
+                "RECLAIM of what was not released"
+            );
             assert_eq!(owing - lent.owing(), pages, "freed is counted wrongly");
             assert!(lent.owing() > 0 || unproved.first.is_none());
             if lent.owing() == 0 {

@@ -39,7 +39,7 @@ fn twice<M: Memory, R: RootPage>(recorded: Recorded<'_, M>, one: R, two: R) {
     let second = recorded.list(two); //~ E0382
 }
 
-fn copied<M: Memory>(recorded: Recorded<'_, M>) {
+fn copied<M: Memory + Clone>(recorded: Recorded<'_, M>) {
     #[cfg(wrong)]
     let twice = recorded.clone(); //~ E0599
 }

@@ -43,7 +43,7 @@ fn shared<G: Gate>(door: &mut Door<G>) {
     let copy = slot.clone(); //~ E0599
 }
 
-fn another_door<G: Gate>(door: &Door<G>) {
+fn another_door<G: Gate + Clone>(door: &Door<G>) {
     #[cfg(wrong)]
     let copy: Door<G> = door.clone(); //~ E0308
 }

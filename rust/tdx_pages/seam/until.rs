@@ -146,6 +146,10 @@ mod tests {
         assert_eq!(answer.is_untouched(), untouched, "untouched: {what}");
         assert_eq!(answer.is_given_up(), hung && !own_end, "given up: {what}");
         assert_eq!(answer.is_success(), last.is_success_class(), "{what}");
+        // It is left before its end only when the patience is, or when no other call can be made.
+        let stuck = last == Status::HOST_DOWN || last.is_not_executed() && !hung;
+        let patient = script.calls < patience.max(1);
+        assert!(own_end || stuck || !patient, "left too early: {what}");
         // Nothing is called after an end.
         for earlier in &said[..said.len() - 1] {
             assert!(!earlier.is_success_class(), "{what}");
