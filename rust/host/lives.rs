@@ -24,18 +24,12 @@ use crate::custody::{
     },
     lending::Lending,
     listed::Recorded,
-    memory::{
-        Memory,
-        Platform,
-        Refusal, //
-    },
+    memory::{Memory, Platform},
     transitions::{
         hand_over,
-        lend,
         Answer,
         HandOverError,
         Held,
-        LendError,
         ReleaseError,
         State,
         Why, //
@@ -233,65 +227,6 @@ fn refused_gives_the_memory_back() {
     assert!(matches!(&back, Err(HandOverError::Refused(memory, _)) if memory.pages() == 3));
     drop(back);
     assert_eq!(world.allocated(), 0);
-}
-
-#[test]
-fn lent_for_one_leaf() {
-    for (sizes, folios) in MIXTURES {
-        let n: usize = sizes.iter().sum();
-        let world = world();
-        // Whatever the leaf answers it keeps nothing, so there is nothing to prove.
-        for status in [
-            Status::SUCCESS,
-            Status::PAGE_ALREADY_FREE,
-            Status::OPERAND_BUSY,
-            Status::PAGE_NOT_FREE,
-            Status::UD,
-        ] {
-            let memory = world.blocks(sizes, folios);
-            let pages = pages_of(&world, &memory);
-            let lent = lend(&world, &(), memory, LEAF, |recorded| {
-                assert_eq!(world.records(), [(None, 0)]);
-                let listed = recorded.list(world.root()).ok().expect("few pages");
-                for (index, page) in pages.iter().enumerate() {
-                    let word = world.model(|m| m.machine_mut().read(listed.root(), index));
-                    assert_eq!(word, Some(page.get()), "entry {index} of the list");
-                }
-                said(status)
-            });
-            let (memory, answer) = lent.ok().expect("it comes back");
-            assert_eq!((memory.pages(), answer.status()), (n, status));
-            assert!(memory.split().iter().all(|split| !split));
-            assert_eq!((world.proofs(), world.dropped_handles()), (0, 0));
-            assert!(world.records().is_empty());
-            world.check(n);
-            drop(memory);
-            assert_eq!(world.allocated(), 0);
-        }
-
-        // Left interrupted it may still read and write them.
-        let lent = lend(&world, &(), world.blocks(sizes, folios), LEAF, |_| {
-            Answer::given_up(Status::INTERRUPTED_RESUMABLE)
-        });
-        assert!(matches!(lent, Err(LendError::Settled(settled))
-            if settled.cause.why == Why::Abandoned
-                && (settled.freed, settled.quarantined) == (0, n)));
-        assert_eq!((world.proofs(), world.allocated()), (0, n));
-        world.check(0);
-        // No leaf is left that names them, so the proof decides.
-        assert_eq!(world.retry(), n);
-
-        world.close();
-        let refused = lend(&world, &(), world.blocks(sizes, folios), LEAF, |_| {
-            unreachable!("it is closed")
-        });
-        assert!(
-            matches!(&refused, Err(LendError::Refused(memory, Refusal::Closed))
-            if memory.pages() == n)
-        );
-        drop(refused);
-        assert_eq!(world.allocated(), 0);
-    }
 }
 
 #[test]

@@ -7,6 +7,61 @@ use kernel::prelude::*;
 #[kunit_tests(tdx_pages_iommu)]
 mod tests {
     use super::super::*;
+    use crate::custody::{
+        memory::Platform,
+        transitions::{
+            hand_over,
+            Held,
+            ReleaseError,
+            Settled,
+            Why, //
+        }, //
+    };
+    use crate::mm::blocks::Node;
+    use crate::platform::Kernel;
+    use crate::users::{
+        iommu::Tables,
+        registry::{
+            Object,
+            Owner, //
+        }, //
+    };
+
+    /// Sets an IOMMU up; what is held, and its id.
+    fn set_up(kernel: &Kernel, reg_base: u64) -> Result<(Held<Tables, Kernel>, u64)> {
+        let owner = Owner::new(&kernel.users().iommu, Object::RegBase(reg_base));
+        let tables = Tables::new(usize::try_from(SINGLES)?, Node::Any)?;
+        let mut id = 0;
+        let held = hand_over(
+            kernel,
+            &owner,
+            tables,
+            Leaf::IOMMU_SETUP,
+            |recorded| match recorded.list_tables(kernel.root()) {
+                Ok(tables) => {
+                    let (answer, answered) = kernel.seam().iommu_setup(reg_base, tables);
+                    id = answered;
+                    answer
+                }
+                Err(answer) => answer,
+            },
+        );
+        Ok((held.map_err(|_| EIO)?, id))
+    }
+
+    /// Clears the IOMMU with this id; what did not come back as it must.
+    fn settled(kernel: &Kernel, held: Held<Tables, Kernel>, id: u64) -> Result<Settled> {
+        let released = held.release(Leaf::IOMMU_CLEAR, |recorded| {
+            match recorded.list_tables(kernel.root()) {
+                Ok(tables) => kernel.seam().iommu_clear(id, tables),
+                Err(answer) => answer,
+            }
+        });
+        match released {
+            Err(ReleaseError::Settled(settled)) => Ok(settled),
+            _ => Err(EIO),
+        }
+    }
 
     #[test]
     fn set_up_and_cleared() -> Result {
@@ -291,6 +346,61 @@ mod tests {
         expect_eq!((account.released, account.lost), (TABLE_PAGES, 0));
         let balance = emu.balance()?;
         expect_eq!((balance.owned, balance.dirty, balance.host_bugs), (0, 0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn clear_gives_back_another_list() -> Result {
+        let Some(emu) = begin(0)? else {
+            return Ok(());
+        };
+        let kernel = Kernel::new(KEYID, Delta::from_millis(50))?;
+        let (first, first_id) = set_up(&kernel, UNITS[0])?;
+        let (second, second_id) = set_up(&kernel, UNITS[1])?;
+        // The ids are mixed up, so the list that comes back is that of the other IOMMU. What the
+        // first call was about is owned still.
+        let kept = settled(&kernel, first, second_id)?;
+        expect_eq!(kept.cause.why, Why::WrongList);
+        expect_eq!((kept.freed, kept.quarantined), (0, TABLE_PAGES));
+        // And what the second was about has been let go by the first.
+        let freed = settled(&kernel, second, first_id)?;
+        expect_eq!(freed.cause.why, Why::WrongList);
+        expect_eq!((freed.freed, freed.quarantined), (TABLE_PAGES, 0));
+        expect_eq!(kernel.close().lost, 0);
+        let account = kernel.users().iommu.account().balance();
+        expect_eq!((account.released, account.lost), (2 * TABLE_PAGES, 0));
+        let balance = emu.balance()?;
+        expect_eq!((balance.owned, balance.dirty, balance.host_bugs), (0, 0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn patience_is_worn_out_once() -> Result {
+        let Some(emu) = begin(0)? else {
+            return Ok(());
+        };
+        let kernel = Kernel::new(KEYID, Delta::from_millis(50))?;
+        let busy = |times| {
+            let status = Status::OPERAND_BUSY;
+            emu.fail(Leaf::IOMMU_SETUP, 1, times, status, Fault::Before)
+        };
+        let calls_in_vain = || -> Result<u64> {
+            let (before, _) = emu.calls(Leaf::IOMMU_SETUP)?;
+            expect!(set_up(&kernel, UNITS[0]).is_err());
+            Ok(emu.calls(Leaf::IOMMU_SETUP)?.0 - before)
+        };
+        busy(u64::MAX)?;
+        expect!(calls_in_vain()? > 1);
+        // The next ones have one try each, until one of them comes to its end.
+        expect_eq!(calls_in_vain()?, 1);
+        expect_eq!(calls_in_vain()?, 1);
+        busy(0)?;
+        drop(set_up(&kernel, UNITS[1])?);
+        busy(u64::MAX)?;
+        expect!(calls_in_vain()? > 1);
+        emu.reset()?;
+        expect_eq!(kernel.close().lost, 0);
+        expect_eq!(emu.balance()?.host_bugs, 0);
         Ok(())
     }
 

@@ -172,34 +172,4 @@ mod tests {
         expect_eq!(kernel.close(), NOTHING);
         Ok(())
     }
-
-    #[test]
-    fn busy_for_ever_is_waited_for_once() -> Result {
-        let Some(emu) = begin(0)? else {
-            return Ok(());
-        };
-        let kernel = kernel(50)?;
-        emu.fail(
-            Leaf::IOMMU_SETUP,
-            1,
-            FOR_EVER,
-            Status::SYS_BUSY,
-            Fault::Before,
-        )?;
-        expect!(up(&kernel, 3).is_none());
-        let calls = emu.calls(Leaf::IOMMU_SETUP)?.0;
-        expect!(calls > 2);
-        for _ in 0..5 {
-            expect!(up(&kernel, 3).is_none());
-        }
-        expect_eq!(emu.calls(Leaf::IOMMU_SETUP)?.0, calls + 5);
-        // One that comes to an end brings the patience back.
-        emu.fail(Leaf::IOMMU_SETUP, 1, 1, Status::SYS_BUSY, Fault::Before)?;
-        expect!(up(&kernel, 3).is_none());
-        drop(up(&kernel, 3).ok_or(EIO)?);
-        emu.fail(Leaf::IOMMU_SETUP, 1, 2, Status::SYS_BUSY, Fault::Before)?;
-        drop(up(&kernel, 3).ok_or(EIO)?);
-        expect_eq!(kernel.close(), NOTHING);
-        Ok(())
-    }
 }
