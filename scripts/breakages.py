@@ -38,6 +38,7 @@ class Breakage:
     def __init__(self, path):
         self.path = path
         self.name = os.path.basename(path).removesuffix(".patch")
+        self.number = int(self.name.partition("-")[0])
         self.fields = {}
         with open(path, encoding="utf-8") as patch:
             for line in patch:
@@ -53,8 +54,8 @@ class Breakage:
         self.red = self.fields["Red"].split("; " if self.boot else None)
 
     def wanted(self, names):
-        number = self.name.partition("-")[0]
-        return not names or self.name in names or number in names
+        return not names or self.name in names or any(
+            name.isdigit() and int(name) == self.number for name in names)
 
 
 def run(*command, **options):
@@ -75,7 +76,9 @@ def copy_tree():
         source, copy = os.path.join(TOP, name), os.path.join(TREE, name)
         if os.path.isfile(source):
             os.makedirs(os.path.dirname(copy), exist_ok=True)
-            shutil.copy2(source, copy)
+            # With a new time: cargo would take a file that is older than what it built last for
+            # the one that it built, and that may have been a broken one.
+            shutil.copy(source, copy)
 
 
 def patch(breakage, *options):
@@ -128,6 +131,8 @@ def boot_cases(boot):
     """What the cases of a boot said, as above."""
     status, output = run(os.path.join(TREE, "scripts/with-kernel.sh"), "check.py", boot)
     failed = re.findall(r"^  not ok (.+)$", output, re.MULTILINE)
+    if any(name.startswith("build the modules") for name in failed):
+        return {}, "it does not build:\n" + "\n".join(output.splitlines()[-30:])
     if not re.search(r"^\d+ passed, \d+ failed$", output, re.MULTILINE):
         return {}, "the boot came to no verdict:\n" + "\n".join(output.splitlines()[-30:])
     if status == 0:
@@ -161,6 +166,8 @@ def try_one(breakage, everything):
     state = "red" if not green else "STAYS GREEN"
     print("%-28s %-11s %5.1f s  %s" % (breakage.name, state, seconds,
                                       " ".join(red if everything else breakage.red)), flush=True)
+    if green and red:
+        print("    red: " + " ".join(red))
     for name in green:
         print("    green: %s%s" % (name, " (there is no such test)" if name in missing else ""))
     return not green
@@ -173,8 +180,8 @@ def main():
     parser.add_argument("--no-boot", action="store_true", help="leave out those that need a boot")
     parser.add_argument("names", nargs="*", help="breakages to try; all without")
     arguments = parser.parse_args()
-    every = [Breakage(path) for path in sorted(glob.glob(os.path.join(SCRIPTS, "breakages",
-                                                                      "*.patch")))]
+    paths = glob.glob(os.path.join(SCRIPTS, "breakages", "*.patch"))
+    every = sorted(map(Breakage, paths), key=lambda breakage: breakage.number)
     wanted = [breakage for breakage in every if breakage.wanted(arguments.names)
               and not (arguments.no_boot and breakage.boot)]
     if not wanted:
@@ -186,6 +193,11 @@ def main():
         bad = [name for name in names if verdicts.get(name) != "ok"]
         if problem or bad:
             sys.exit("error: without any breakage: " + (problem or "not green: " + " ".join(bad)))
+    for boot in sorted({breakage.boot for breakage in wanted if breakage.boot}):
+        verdicts, problem = boot_cases(boot)
+        if problem or verdicts:
+            sys.exit("error: without any breakage: " + (problem or "not green: "
+                                                        + "; ".join(verdicts)))
     good = [try_one(breakage, arguments.all) for breakage in wanted]
     print("%d of %d breakages are seen" % (sum(good), len(good)))
     return 0 if all(good) else 1
