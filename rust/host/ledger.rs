@@ -217,8 +217,8 @@ impl World {
                 proved, asked,
                 "one proof for each page that may be asked for"
             );
-            // Only what a leaf has released may be asked for in this way.
-            let released = matches!(why, Why::NotProved | Why::WrongList);
+            // Only what a leaf has released may be asked for in this way, or may have.
+            let released = matches!(why, Why::NotProved | Why::WrongList) || ended == Some(true);
             let asked: &[Hpa] = if released { &away } else { &[] };
             assert_eq!(
                 self.take_reclaims(),

@@ -20,10 +20,8 @@ use custody::{
         Added,
         Window, //
     },
-    listed::{
-        Recorded,
-        Shared, //
-    },
+    lending::Shared,
+    listed::Recorded,
     memory::{
         Lend,
         Memory,
@@ -32,7 +30,6 @@ use custody::{
     },
     transitions::{
         hand_over,
-        lend,
         Answer,
         Held, //
     }, //

@@ -30,6 +30,7 @@ pub(crate) struct Mapping<M: Borrow<Blocks>> {
 /// `va` is a mapping of `len` bytes of memory of the host, until `drop`.
 struct Space {
     va: NonNull<u8>,
+    #[cfg_attr(not(TDX_PAGES_KUNIT), expect(dead_code))]
     len: usize,
 }
 
@@ -38,6 +39,7 @@ unsafe impl Send for Space {}
 
 impl Blocks {
     /// Maps all pages in one piece. `ENOMEM`. Sleeps.
+    #[cfg(TDX_PAGES_KUNIT)]
     pub(crate) fn map(&self) -> Result<Mapping<&Self>> {
         Ok(Mapping {
             space: self.space()?,
@@ -89,12 +91,6 @@ impl Mapping<Blocks> {
 }
 
 impl<M: Borrow<Blocks>> Mapping<M> {
-    /// The length in bytes.
-    #[cfg(TDX_PAGES_KUNIT)]
-    pub(crate) fn len(&self) -> usize {
-        self.space.len
-    }
-
     /// The first byte.
     pub(crate) fn va(&self) -> *mut u8 {
         self.space.va.as_ptr()
@@ -103,6 +99,14 @@ impl<M: Borrow<Blocks>> Mapping<M> {
     /// The memory.
     pub(crate) fn memory(&self) -> &Blocks {
         self.memory.borrow()
+    }
+}
+
+#[cfg(TDX_PAGES_KUNIT)]
+impl<M: Borrow<Blocks>> Mapping<M> {
+    /// The length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.space.len
     }
 
     /// Where `len` bytes from `offset` on are. `ERANGE` if they are not all in the mapping.

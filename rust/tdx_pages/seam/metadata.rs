@@ -44,8 +44,8 @@ pub(crate) struct Ext {
     pub(crate) pool_pages: usize,
 }
 
-/// Reads one field in the first of several encodings that the TDX Module knows. `cure` is the
-/// parameter to do without it.
+/// Reads one field in the first of several encodings that the TDX Module knows. `cure` is the end of
+/// a message: how to do without it.
 fn read(seam: &Seam, encodings: &[Field], cure: &str) -> Result<u64> {
     let mut failed = None;
     for field in encodings {
@@ -53,7 +53,7 @@ fn read(seam: &Seam, encodings: &[Field], cure: &str) -> Result<u64> {
             Ok(value) if value <= field.max() => return Ok(value),
             Ok(value) => {
                 pr_err!(
-                    "the TDX Module answers {} for {}, which can be {} at most; load with {} to do without\n",
+                    "the TDX Module answers {} for {}, which can be {} at most{}\n",
                     value,
                     field,
                     field.max(),
@@ -74,7 +74,7 @@ fn read(seam: &Seam, encodings: &[Field], cure: &str) -> Result<u64> {
     }
     if let Some((field, status)) = failed {
         pr_err!(
-            "the TDX Module has no readable field {}: {}; load with {} to do without\n",
+            "the TDX Module has no readable field {}: {}{}\n",
             field,
             status,
             cure
@@ -130,7 +130,7 @@ impl Metadata {
             None
         };
         let iommu_mt_pages = if iommus {
-            Some(iommu_mt_pages(seam)?)
+            Some(iommu_mt_pages(seam, "; load with iommu=0 to do without")?)
         } else {
             None
         };
@@ -212,15 +212,17 @@ fn pages_of_one_list(seam: &Seam, field: Field) -> Result<usize> {
         })
 }
 
-/// Reads IOMMU_MT_PAGE_COUNT.
-fn iommu_mt_pages(seam: &Seam) -> Result<usize> {
-    let pages = usize::try_from(read(seam, &[Field::IOMMU_MT_PAGE_COUNT], "iommu=0")?)?;
+/// IOMMU_MT_PAGE_COUNT: single pages of an IOMMU_MT, 1 to [`IommuMt::MAX_PAGE_COUNT`]. `EIO` with one
+/// line for another number, to which `cure` is put.
+pub(crate) fn iommu_mt_pages(seam: &Seam, cure: &str) -> Result<usize> {
+    let pages = usize::try_from(read(seam, &[Field::IOMMU_MT_PAGE_COUNT], cure)?)?;
     if pages == 0 || pages > IommuMt::MAX_PAGE_COUNT {
         pr_err!(
-            "the TDX Module wants {} pages for {}: 1 to {} are possible; load with iommu=0 to do without\n",
+            "the TDX Module wants {} pages for {}: 1 to {} are possible{}\n",
             pages,
             Field::IOMMU_MT_PAGE_COUNT,
-            IommuMt::MAX_PAGE_COUNT
+            IommuMt::MAX_PAGE_COUNT,
+            cure
         );
         return Err(EIO);
     }
@@ -234,9 +236,10 @@ impl Ext {
             Field::POOL_REQUIRED_PAGES_U32,
             Field::POOL_REQUIRED_PAGES_U16,
         ];
-        let pool = read(seam, &pool, "pool=0")?;
+        let cure = "; load with pool=0 to do without";
+        let pool = read(seam, &pool, cure)?;
         let required = [Field::EXT_REQUIRED_U8, Field::EXT_REQUIRED_U16];
-        let required = read(seam, &required, "pool=0")?;
+        let required = read(seam, &required, cure)?;
         Ok(Self {
             required: required != 0,
             pool_pages: usize::try_from(pool)?,

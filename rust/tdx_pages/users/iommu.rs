@@ -155,11 +155,17 @@ fn not_set_up(owner: &Owner, error: HandOverError<Tables>) -> NotSetUp {
         {
             return NotSetUp::NotCapable;
         }
-        HandOverError::Back(_tables, status) => pr_err!(
-            "{}: TDH.IOMMU.SETUP answered {}, not set up; its memory is back\n",
-            owner,
-            status
-        ),
+        HandOverError::Back(_tables, status) => {
+            pr_err!(
+                "{}: TDH.IOMMU.SETUP answered {}, not set up; its memory is back\n",
+                owner,
+                status
+            );
+            if status.masked() == Status::IOMMU_INVALID_STATE {
+                // It is set up already.
+                return NotSetUp::Failed(EBUSY);
+            }
+        }
         HandOverError::Refused(_tables, why) => {
             pr_err!("{}: not set up: {}\n", owner, why.text());
         }

@@ -233,8 +233,6 @@ pub(crate) enum Object {
     Only,
     /// That of the IOMMU with this register base, of the user that has no others.
     RegBase(u64),
-    /// The array with this number.
-    Array(u64),
     /// The IOMMU with this register base.
     Iommu(u64),
     /// The SPDM session with this function.
@@ -294,7 +292,6 @@ impl fmt::Display for Owner {
         match self.object {
             Object::Only => Ok(()),
             Object::RegBase(base) => write!(f, " {base:#x}"),
-            Object::Array(number) => write!(f, " array {number}"),
             Object::Iommu(base) => write!(f, " iommu {base:#x}"),
             Object::Session(function) => {
                 f.write_str(" session ")?;

@@ -35,7 +35,10 @@ use crate::abi::{
     Status, //
 };
 use crate::custody::{
-    memory::Platform,
+    memory::{
+        Memory,
+        Platform, //
+    },
     transitions::{
         hand_over,
         HandOverError,
@@ -53,6 +56,7 @@ use crate::seam::{
     metadata,
     slot::Door, //
 };
+use core::ops::Deref;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -63,7 +67,7 @@ use kernel::{
         },
         Arc,
         Mutex,
-        SetOnce, //
+        UniqueArc, //
     }, //
 };
 
@@ -73,10 +77,13 @@ pub(crate) struct Session<T: Transport> {
     kernel: Kernel,
     owner: Owner,
     function: FunctionId,
-    // Set once, when the TDX Module has given it.
-    id: SetOnce<Id>,
+    id: Id,
+    pages: usize,
+    node: Option<i32>,
     // Streams made so far: their numbers for people.
     streams: Atomic<u32>,
+    // Those that live; added to with `inner` held.
+    alive: Atomic<u32>,
     /// Held over every exchange, which has one mailbox for all. Before the slot, and before the
     /// locks of the seam, in the order of locks.
     #[pin]
@@ -86,7 +93,7 @@ pub(crate) struct Session<T: Transport> {
 struct Inner<T> {
     door: Door<Kernel>,
     talk: Talk<T>,
-    // `None` before it was made, and once it has been deleted.
+    // `None` once it has been deleted.
     pages: Option<Held<Blocks, Kernel>>,
     stage: Stage,
     info: KVVec<u8>,
@@ -154,13 +161,13 @@ impl<T: Transport> Session<T> {
                 info,
                 options.node,
             )?;
-            let session = Self::assemble(kernel, &owner, function, talk);
-            let session = Arc::pin_init(session, GFP_KERNEL)?;
-            Ok((session, Blocks::new(pages, options.node)?, Room::new()?))
+            // All that is needed later as well: there is no way back without the object.
+            let place = UniqueArc::<Self>::new_uninit(GFP_KERNEL)?;
+            Ok((talk, Blocks::new(pages, options.node)?, Room::new()?, place))
         };
-        let (session, memory, room) =
+        let (talk, memory, room, place) =
             parts().inspect_err(|_: &Error| pr_err!("{}: no memory for it\n", owner))?;
-        let mut id = 0;
+        let (extent, mut id) = ((memory.pages(), memory.node()), 0);
         let held = hand_over(
             kernel,
             &owner,
@@ -185,32 +192,38 @@ impl<T: Transport> Session<T> {
             held.quarantine(Why::WrongId, Leaf::SPDM_CREATE, Status::SUCCESS);
             return Err(EIO);
         };
-        session.id.populate(id);
-        session.inner.lock().pages = Some(held);
-        Ok(session)
+        let inner = Inner {
+            door: Door::new(kernel.clone()),
+            talk,
+            pages: Some(held),
+            stage: Stage::Created,
+            info: KVVec::new(),
+        };
+        let session = Self::assemble(kernel, &owner, function, id, extent, inner);
+        match place.pin_init_with(session) {
+            Ok(session) => Ok(session.into()),
+            Err(never) => match never {},
+        }
     }
 
-    /// A session that the TDX Module does not know of yet.
     fn assemble(
         kernel: &Kernel,
         owner: &Owner,
         function: FunctionId,
-        talk: Talk<T>,
+        id: Id,
+        (pages, node): (usize, Option<i32>),
+        inner: Inner<T>,
     ) -> impl PinInit<Self> {
         let (kernel, owner) = (kernel.clone(), owner.clone());
-        let inner = Inner {
-            door: Door::new(kernel.clone()),
-            talk,
-            pages: None,
-            stage: Stage::Created,
-            info: KVVec::new(),
-        };
         pin_init!(Self {
             kernel,
             owner,
             function,
-            id: SetOnce::new(),
+            id,
+            pages,
+            node,
             streams: Atomic::new(0),
+            alive: Atomic::new(0),
             inner <- new_mutex!(inner),
         })
     }
@@ -222,7 +235,17 @@ impl<T: Transport> Session<T> {
 
     /// What the TDX Module calls it.
     pub(crate) fn id(&self) -> u64 {
-        self.id.as_ref().map_or(0, Id::get)
+        self.id.get()
+    }
+
+    /// The number of its control pages.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// The NUMA node that they came from.
+    pub(crate) fn node(&self) -> Option<i32> {
+        self.node
     }
 
     /// The kernel's side of everything.
@@ -294,10 +317,20 @@ impl<T: Transport> Session<T> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is not connected; those of [`Talk::run`].
+    /// `EINVAL` if it is not connected; `EBUSY` while it has streams, which could not be deleted any
+    /// more; those of [`Talk::run`].
     pub(crate) fn disconnect(&self) -> Result {
         let mut inner = self.inner.lock();
         self.connected(&inner)?;
+        let alive = self.alive.load(Relaxed);
+        if alive != 0 {
+            pr_err!(
+                "{}: has {} streams, and is not disconnected before their end\n",
+                self.owner,
+                alive
+            );
+            return Err(EBUSY);
+        }
         inner.disconnect(self.id())
     }
 
@@ -310,9 +343,12 @@ impl<T: Transport> Session<T> {
         Ok(())
     }
 
-    /// Fails unless it is connected.
-    pub(super) fn must_be_connected(&self) -> Result {
-        self.connected(&self.inner.lock())
+    /// A stream's hold on it. Fails unless it is connected.
+    pub(super) fn hold(self: &Arc<Self>) -> Result<Hold<T>> {
+        let inner = self.inner.lock();
+        self.connected(&inner)?;
+        self.alive.add(1, Relaxed);
+        Ok(Hold(self.clone()))
     }
 
     fn connected(&self, inner: &Inner<T>) -> Result {
@@ -335,6 +371,24 @@ impl<T: Transport> Inner<T> {
     fn disconnect(&mut self, id: u64) -> Result {
         self.stage = Stage::Disconnected;
         self.session(id, Task::Disconnect).map(drop)
+    }
+}
+
+/// What a stream has of its session: neither its end nor its disconnection comes before that is
+/// dropped.
+pub(super) struct Hold<T: Transport>(Arc<Session<T>>);
+
+impl<T: Transport> Deref for Hold<T> {
+    type Target = Session<T>;
+
+    fn deref(&self) -> &Session<T> {
+        &self.0
+    }
+}
+
+impl<T: Transport> Drop for Hold<T> {
+    fn drop(&mut self) {
+        self.0.alive.fetch_sub(1, Relaxed);
     }
 }
 
@@ -397,20 +451,17 @@ pub(super) fn delete(
 #[pinned_drop]
 impl<T: Transport> PinnedDrop for Session<T> {
     fn drop(self: Pin<&mut Self>) {
-        let Some(id) = self.id.as_ref() else {
-            return;
-        };
         let (kernel, owner) = (&self.kernel, &self.owner);
         // Nobody else has it any more; the lock is for the compiler.
         let mut inner = self.inner.lock();
         if matches!(inner.stage, Stage::Connecting | Stage::Connected) {
             // It has told why, if it fails.
-            let _ = inner.disconnect(id.get());
+            let _ = inner.disconnect(self.id());
         }
         let Some(pages) = inner.pages.take() else {
             return;
         };
-        let id = id.give_up();
+        let id = self.id.give_up();
         let released = pages.release(Leaf::SPDM_DELETE, |recorded| {
             match recorded.list(kernel.root()) {
                 Ok(listed) => kernel.seam().spdm_delete(id, listed),

@@ -12,6 +12,7 @@ use super::{
     session::{
         delete,
         not_created,
+        Hold,
         Session, //
     },
     talk::Transport, //
@@ -30,7 +31,10 @@ use crate::abi::{
     Status, //
 };
 use crate::custody::{
-    memory::Platform,
+    memory::{
+        Memory,
+        Platform, //
+    },
     transitions::{
         hand_over,
         Held,
@@ -52,7 +56,7 @@ use kernel::{
     sync::{
         Arc,
         Mutex,
-        SetOnce, //
+        UniqueArc, //
     }, //
 };
 
@@ -76,19 +80,21 @@ pub(crate) struct StreamOptions {
 #[pin_data(PinnedDrop)]
 pub(crate) struct Stream<T: Transport> {
     owner: Owner,
-    // Set once, when the TDX Module has given them: its own, and that at the root port.
-    ids: SetOnce<(Id, u64)>,
+    id: Id,
+    ide_id: u64,
+    pages: usize,
+    node: Option<i32>,
     /// Held over an exchange, so that the keys are known. Before the locks of the session in the
     /// order of locks.
     #[pin]
     inner: Mutex<Inner>,
     // The last: it must not go before the stream has.
-    session: Arc<Session<T>>,
+    session: Hold<T>,
 }
 
 struct Inner {
     keys: Keys,
-    // `None` before it was made, and once it has been deleted.
+    // `None` once it has been deleted.
     pages: Option<Held<Blocks, Kernel>>,
 }
 
@@ -112,17 +118,16 @@ impl<T: Transport> Stream<T> {
     /// `EINVAL` if the session is not connected; `EIO`, `EBUSY`, `ENOMEM`, `ESHUTDOWN`. Each is told
     /// in one line, and no page is lost.
     pub(crate) fn new(session: &Arc<Session<T>>, options: &StreamOptions) -> Result<Arc<Self>> {
-        session.must_be_connected()?;
+        let session = session.hold()?;
         let kernel = session.kernel();
         let owner = session.next_stream();
         let pages = metadata::ide_mt_pages(kernel.seam())?;
-        // All that may fail for want of memory comes before the leaf.
         let parts = || {
-            let stream = Self::assemble(session, &owner);
-            let stream = Arc::pin_init(stream, GFP_KERNEL)?;
-            Ok((stream, Blocks::new(pages, options.node)?, Room::new()?))
+            // All that is needed later as well: there is no way back without the object.
+            let place = UniqueArc::<Self>::new_uninit(GFP_KERNEL)?;
+            Ok((Blocks::new(pages, options.node)?, Room::new()?, place))
         };
-        let (stream, memory, room) =
+        let (memory, room, place) =
             parts().inspect_err(|_: &Error| pr_err!("{}: no memory for it\n", owner))?;
         let operands = StreamOperands {
             info: StreamInfo::selective(options.root_port),
@@ -130,6 +135,7 @@ impl<T: Transport> Stream<T> {
             rids: options.rids.images(),
             addresses: options.addresses.images(),
         };
+        let (count, node) = (memory.pages(), memory.node());
         let (mut id, mut ide_id) = (0, 0);
         let leaf = Leaf::IDE_STREAM_CREATE;
         let held = hand_over(kernel, &owner, memory, leaf, |recorded| {
@@ -156,34 +162,43 @@ impl<T: Transport> Stream<T> {
             held.quarantine(Why::WrongId, leaf, Status::SUCCESS);
             return Err(EIO);
         };
-        stream.ids.populate((id, ide_id));
-        stream.inner.lock().pages = Some(held);
-        Ok(stream)
-    }
-
-    /// A stream that the TDX Module does not know of yet.
-    fn assemble(session: &Arc<Session<T>>, owner: &Owner) -> impl PinInit<Self> {
-        let (session, owner) = (session.clone(), owner.clone());
         let inner = Inner {
             keys: Keys::None,
-            pages: None,
+            pages: Some(held),
         };
-        pin_init!(Self {
+        let stream = place.pin_init_with(pin_init!(Self {
             owner,
-            ids: SetOnce::new(),
+            id,
+            ide_id,
+            pages: count,
+            node,
             inner <- new_mutex!(inner),
             session,
-        })
+        }));
+        match stream {
+            Ok(stream) => Ok(stream.into()),
+            Err(never) => match never {},
+        }
     }
 
     /// What the TDX Module calls it.
     pub(crate) fn id(&self) -> u64 {
-        self.ids.as_ref().map_or(0, |(id, _)| id.get())
+        self.id.get()
     }
 
     /// Its IDE stream id at the root port.
     pub(crate) fn ide_id(&self) -> u64 {
-        self.ids.as_ref().map_or(0, |(_, ide_id)| *ide_id)
+        self.ide_id
+    }
+
+    /// The number of its control pages.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// The NUMA node that they came from.
+    pub(crate) fn node(&self) -> Option<i32> {
+        self.node
     }
 
     /// Programs keys at both ends and enables the root port. Sleeps.
@@ -226,10 +241,7 @@ impl<T: Transport> Stream<T> {
 #[pinned_drop]
 impl<T: Transport> PinnedDrop for Stream<T> {
     fn drop(self: Pin<&mut Self>) {
-        let Some((number, _)) = self.ids.as_ref() else {
-            return;
-        };
-        let (id, session) = (number.get(), &self.session);
+        let (id, session) = (self.id(), &self.session);
         let kernel = session.kernel();
         // Nobody else has it any more; the lock is for the compiler.
         let mut inner = self.inner.lock();
@@ -247,7 +259,7 @@ impl<T: Transport> PinnedDrop for Stream<T> {
             pages.quarantine(Why::ReleaseFailed, leaf, status);
             return;
         }
-        let id = number.give_up();
+        let id = self.id.give_up();
         let released = pages.release(Leaf::IDE_STREAM_DELETE, |recorded| {
             match recorded.list(kernel.root()) {
                 Ok(listed) => kernel.seam().ide_stream_delete(session.id(), id, listed),
