@@ -6,9 +6,6 @@
 //! 4 KiB page, that it let go of it, or when the call that would have given it away never reached
 //! the TDX Module. `Documentation/` tells the states; the modules below are the rooms.
 
-// The C API, which uses the rest, comes next.
-#![allow(dead_code)]
-
 // First, because its macros are used by the suites in the others.
 #[cfg(TDX_PAGES_KUNIT)]
 #[macro_use]
@@ -20,6 +17,8 @@ mod abi;
 mod attach;
 #[path = "tdx_pages/bindings.rs"]
 mod bindings;
+#[path = "tdx_pages/capi/mod.rs"]
+mod capi;
 #[path = "tdx_pages/custody/mod.rs"]
 mod custody;
 #[path = "tdx_pages/debugfs.rs"]
@@ -80,13 +79,16 @@ module! {
 }
 
 struct TdxPages {
-    // Fields are dropped in order: nobody looks in any more when things come down.
+    // Fields are dropped in order: nobody comes or looks in any more when things come down.
+    _capi: capi::Open,
     _debugfs: Option<Debugfs>,
     _attached: Attached,
 }
 
 impl kernel::Module for TdxPages {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: Here, and nowhere else; nobody can reach this kernel module yet.
+        unsafe { capi::init() };
         let options = Options {
             pool: module_parameters::pool.value(),
             iommu: Choice::from_parameter("iommu", module_parameters::iommu.value())?,
@@ -97,6 +99,7 @@ impl kernel::Module for TdxPages {
         };
         let attached = Attached::new(options)?;
         Ok(Self {
+            _capi: capi::Open::new(attached.kernel())?,
             _debugfs: Debugfs::new(attached.kernel()),
             _attached: attached,
         })

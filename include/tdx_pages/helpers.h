@@ -39,6 +39,9 @@ bool tdx_pages_dynamic_pamt(void);
 unsigned int tdx_pages_possible_cpus(void);
 void tdx_pages_resched(void);
 bool tdx_pages_may_tell(void);
+bool tdx_pages_may_tell_misuse(void);
+bool tdx_pages_hold(void);
+void tdx_pages_let_go(void);
 
 /* worker.c: tries again later, and hears of a reboot. */
 struct tdx_pages_worker *tdx_pages_worker_new(const void *context);
@@ -58,6 +61,7 @@ void tdx_pages_debugfs_remove(void);
 /* What debugfs.c calls; Rust, in rust/tdx_pages/debugfs.rs. */
 void tdx_pages_show_summary(struct seq_file *m, const void *context);
 void tdx_pages_show_users(struct seq_file *m, const void *context);
+void tdx_pages_show_objects(struct seq_file *m, const void *context);
 void tdx_pages_show_quarantine(struct seq_file *m, const void *context);
 
 #endif /* TDX_PAGES_HELPERS_H */

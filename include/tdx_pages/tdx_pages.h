@@ -7,6 +7,8 @@
 
 #include <asm/tdx.h>
 
+#include <linux/tdx_pages.h>
+
 #include <tdx_pages/helpers.h>
 #include <tdx_pages/seamcall.h>
 #ifdef TDX_PAGES_KUNIT

@@ -28,6 +28,14 @@ static int users_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(users);
 
+static int objects_show(struct seq_file *m, void *unused)
+{
+	tdx_pages_show_objects(m, m->private);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(objects);
+
 static int quarantine_show(struct seq_file *m, void *unused)
 {
 	tdx_pages_show_quarantine(m, m->private);
@@ -65,6 +73,7 @@ int tdx_pages_debugfs_add(const void *context)
 	root = dir;
 	debugfs_create_file("summary", 0400, root, data, &summary_fops);
 	debugfs_create_file("users", 0400, root, data, &users_fops);
+	debugfs_create_file("objects", 0400, root, data, &objects_fops);
 	debugfs_create_file("quarantine", 0400, root, data, &quarantine_fops);
 	debugfs_create_file("retry", 0200, root, data, &retry_fops);
 

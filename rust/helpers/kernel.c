@@ -84,6 +84,29 @@ bool tdx_pages_may_tell(void)
 	return __ratelimit(&state);
 }
 
+/*
+ * The same for what a driver did wrong.  Apart, so that a driver in a loop does
+ * not drown what is said of pages; and with more of them, since each is about
+ * another call.
+ */
+bool tdx_pages_may_tell_misuse(void)
+{
+	static DEFINE_RATELIMIT_STATE(state, DEFAULT_RATELIMIT_INTERVAL, 100);
+
+	return __ratelimit(&state);
+}
+
+/* Keeps this kernel module loaded; false if it is going. */
+bool tdx_pages_hold(void)
+{
+	return try_module_get(THIS_MODULE);
+}
+
+void tdx_pages_let_go(void)
+{
+	module_put(THIS_MODULE);
+}
+
 void tdx_pages_resched(void)
 {
 	cond_resched();

@@ -5,6 +5,7 @@
 //! The files are C members, with an owner, which call the two functions here.
 
 use crate::bindings;
+use crate::capi;
 use crate::custody::transitions::Why;
 use crate::platform::{
     Host,
@@ -85,27 +86,58 @@ unsafe extern "C" fn tdx_pages_show_users(
     let (m, host) = unsafe { (SeqFile::from_raw(m), &*context.cast::<Host>()) };
     seq_print!(
         m,
-        "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12} {:>6}\n",
+        "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12} {:>6} {:>7}\n",
         "user",
         "handed_over",
         "released",
         "held",
         "held_for_good",
         "quarantined",
-        "lost"
+        "lost",
+        "kind"
     );
     host.users().for_each(|user| {
         let balance = user.account().balance();
         seq_print!(
             m,
-            "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12} {:>6}\n",
+            "{:<12} {:>12} {:>12} {:>12} {:>14} {:>12} {:>6} {:>7}\n",
             user.name(),
             balance.handed_over,
             balance.released,
             balance.held,
             balance.held_for_good,
             balance.quarantined,
-            balance.lost
+            balance.lost,
+            if user.is_gone() {
+                "gone"
+            } else {
+                user.kind().text()
+            }
+        );
+    });
+}
+
+/// `objects`: what drivers have: user, object, pages, NUMA node, and what the object is with.
+///
+/// # Safety
+///
+/// As [`tdx_pages_show_summary`].
+#[no_mangle]
+unsafe extern "C" fn tdx_pages_show_objects(
+    m: *mut kernel::bindings::seq_file,
+    _context: *const c_void,
+) {
+    // SAFETY: As this function's requirements; nobody else uses this seq_file during the call.
+    let m = unsafe { SeqFile::from_raw(m) };
+    capi::for_each(|shown| {
+        seq_print!(
+            m,
+            "{} {}: {} pages on node {}: {}\n",
+            shown.user,
+            shown.object,
+            shown.extent.pages,
+            shown.extent.node.unwrap_or(-1),
+            shown.with
         );
     });
 }
