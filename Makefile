@@ -8,10 +8,13 @@
 # command line here reaches them as environment.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: modules modules_install checkinstall kernel demo check fmt fmtcheck clippy clean help
+.PHONY: modules samples modules_install checkinstall kernel demo check fmt fmtcheck clippy clean help
 
 modules: ## build tdx_pages.ko and tdx_emu.ko here
 	@scripts/kmake.sh modules
+
+samples: ## the same, and sample drivers that use the C API, in samples/
+	@TDX_PAGES_SAMPLES=1 scripts/kmake.sh modules
 
 modules_install: checkinstall modules ## install them for the kernel of KDIR=, or below INSTALL_MOD_PATH=
 	@scripts/kmake.sh modules_install

@@ -12,6 +12,7 @@ BOOTS = [
     # Memory above 4 GiB on the second node, to catch a truncated address.
     {"name": "load", "scripts": ["load"], "memory": 1536},
     {"name": "fault", "scripts": ["fault"]},
+    {"name": "samples", "scripts": ["samples"]},
     {"name": "refuse", "scripts": ["refuse"]},
     {"name": "quarantine", "scripts": ["quarantine"]},
     {"name": "kunit", "scripts": ["kunit"], "variant": "kunit", "memory": 3072},

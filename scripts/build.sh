@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# build.sh VARIANT: builds both kernel modules for demo and check in the cache,
+# build.sh VARIANT: builds the kernel modules for demo and check in the cache,
 # against the kernel of `make kernel`, and prints the directory.  What is built
 # in the source tree itself stays untouched.
 #
@@ -16,6 +16,7 @@ plain) ;;
 kunit) export TDX_PAGES_KUNIT=1 ;;
 *) die "variant \"$variant\" is not known" "use plain or kunit" ;;
 esac
+export TDX_PAGES_SAMPLES=1
 
 # Who calls has often asked for the kernel already.
 KERNEL_BUILD=${KERNEL_BUILD:-$("$top/scripts/kernel.sh")}
@@ -30,7 +31,7 @@ flock 8
 
 # Sources only, whatever an in-tree build has left beside them.
 sources() {
-	(cd "$top" && find Kbuild include rust \
+	(cd "$top" && find Kbuild include rust samples \
 		\( -path rust/host -o -name target -o -name '.*' \) -prune -o \
 		-type f \( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) \
 		! -name '*.mod.c' ! -name '*_bindings.rs' -print | sort)
@@ -57,7 +58,7 @@ sync_sources() {
 sync_sources
 KDIR='' KMAKE_DIR=$dir run_step "build the modules ($variant)" "$dir.log" \
 	"$top/scripts/kmake.sh" modules
-for module in tdx_pages tdx_emu; do
+for module in tdx_pages tdx_emu samples/tdx_pages_sample samples/tdx_pages_sample_rust; do
 	[ -e "$dir/$module.ko" ] || die "the build made no $module.ko" \
 		"its log: $dir.log"
 done

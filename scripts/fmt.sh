@@ -23,7 +23,7 @@ rustfmt=$(dirname "$(command -v "$RUSTC")")/rustfmt
 [ -x "$rustfmt" ] || rustfmt=rustfmt
 command -v "$rustfmt" >/dev/null || die "rustfmt is not there" "install it beside $RUSTC"
 
-mapfile -t files < <(find "$top/rust" -name target -prune -o \
+mapfile -t files < <(find "$top/rust" "$top/samples" -name target -prune -o \
 	-name '*.rs' ! -name '*_bindings.rs' -print | sort)
 [ ${#files[@]} != 0 ] || die "there is no Rust source in $top/rust"
 bad=()

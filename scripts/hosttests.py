@@ -20,6 +20,7 @@ PARAMETERS = {"tdx_pages": {"pool", "iommu", "global_keyid", "profile", "clflush
               "tdx_emu": {"global_keyid", "pool_pages", "ext_required", "iommu_mt_pages",
                           "memory_mb", "features0", "profile_late", "pool_u32",
                           "spdm_mt_pages", "ide_mt_pages", "spdm_max_dev_info_pages"}}
+SAMPLES = ["samples/tdx_pages_sample.ko", "samples/tdx_pages_sample_rust.ko"]
 
 
 def cargo_cases(output, status):
@@ -101,10 +102,25 @@ def module_cases(directory):
         same(module + ": parameters", sorted(parameters), sorted(fields["parm"]))
         same(module + ": needs no other module", "", fields.get("depends"))
     llvm = os.environ.get("LLVM", "")
-    undefined = {line.split()[-1] for line in
-                 output("llvm-nm" + llvm, "-u", os.path.join(directory, "tdx_pages.ko")).splitlines()}
+
+    def symbols(module, kind):
+        lines = output("llvm-nm" + llvm, kind, os.path.join(directory, module)).splitlines()
+        return {line.split()[-1] for line in lines if line.strip()}
+
+    undefined = symbols("tdx_pages.ko", "-u")
     missing = [name for name in FROM_KERNEL if name not in undefined]
     same("tdx_pages: SEAMCALL entries, WBINVD and RECLAIM are the kernel's", [], missing)
+    with open(os.path.join(TOP, "include/linux/tdx_pages.h")) as file:
+        api = set(re.findall(r"^(?:[a-z][^(\n]*[ *])?(tdx_\w+)\(", file.read(), re.M))
+    marks = "__ksymtab_"
+    exported = {name.removeprefix(marks) for name in symbols("tdx_pages.ko", "--defined-only")
+                if name.startswith(marks)}
+    same("tdx_pages: exports what its header declares", sorted(api), sorted(exported))
+    for module in SAMPLES:
+        fields = modinfo(os.path.join(directory, module))
+        same(module + ": license", "GPL", fields.get("license", "").removesuffix(" v2"))
+        same(module + ": needs tdx_pages", "tdx_pages", fields.get("depends"))
+        same(module + ": uses every function", [], sorted(api - symbols(module, "-u")))
     sections = output("llvm-readelf" + llvm, "-SW", os.path.join(directory, "tdx_pages.ko"))
     same("tdx_pages: without KUnit suites unless asked", (True, False),
          (".modinfo" in sections, ".kunit_test_suites" in sections))

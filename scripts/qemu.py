@@ -21,6 +21,8 @@ import dmar
 SCRIPTS = os.path.dirname(os.path.abspath(__file__))
 CMDLINE = ("console=ttyS0,115200 panic=-1 oops=panic ignore_loglevel printk.devkmsg=on "
            "rdinit=/init")
+MODULES = ("tdx_pages.ko", "tdx_emu.ko", "samples/tdx_pages_sample.ko",
+           "samples/tdx_pages_sample_rust.ko")
 
 
 def die(*lines):
@@ -114,11 +116,11 @@ def initramfs(modules, scripts, table):
         elif name.endswith(".sh"):
             archive.file("guest/" + name, read(os.path.join(guest, name)))
     archive.file("guest/scripts", "".join(name + "\n" for name in scripts).encode())
-    for name in ("tdx_pages.ko", "tdx_emu.ko"):
+    for name in MODULES:
         path = os.path.join(modules, name)
         if not os.path.exists(path):
             die("there is no %s in %s" % (name, modules), "scripts/build.sh makes it")
-        archive.file(name, read(path))
+        archive.file(os.path.basename(name), read(path))
     return front + gzip.compress(archive.finish(), 1)
 
 
