@@ -4,7 +4,7 @@
 # is theirs to check; what is said, what is held and what is left is ours.
 
 . /guest/lib.sh
-plan 179
+plan 181
 
 failed=0xc000030000000002 # TDX_PAGE_METADATA_INCORRECT on RDX
 c=tdx_pages_sample
@@ -18,6 +18,16 @@ failures() { messages | grep 'sample: not ok '; }
 misuse() { messages | grep -cE '^tdx_pages: (tdx_[a-z_]+\(\): |a user.s name |there is a user )'; }
 forgotten() { messages | grep -cE '^tdx_pages: sample(_rust)?: .* was forgotten: ended with its user$'; }
 references() { awk '$1 == "tdx_pages" { print $3 }' /proc/modules; }
+
+# What succeeded from the extension pool on, in order.
+order() {
+	awk '$1 != "TDH.SYS.RD" && $3 == "TDX_SUCCESS" && $1 != last {
+		last = $1; sub(/^TDH\./, "", $1); printf "%s ", $1
+	}' $emu/journal
+}
+whole_life="EXT.MEM.ADD EXT.INIT IOMMU.SETUP SPDM.CREATE SPDM.CONNECT IDE.STREAM.CREATE SPDM.MNG \
+IDE.STREAM.KM IDE.STREAM.BLOCK IDE.STREAM.DELETE PHYMEM.PAGE.WBINVD SPDM.DISCONNECT SPDM.DELETE \
+PHYMEM.PAGE.WBINVD IOMMU.CLEAR PHYMEM.PAGE.WBINVD "
 
 fresh() {
 	check "tdx_emu loads" emu_fresh pool_pages=16 "$@"
@@ -53,6 +63,7 @@ profile=v2
 scenario "$profile profile"
 fresh
 use $c life 44 2 0
+same "order of SEAMCALLs" "$whole_life" "$(order)"
 use $c leak 8 0 4
 use $c twice 12 5 0
 use $c after 34 21 0
@@ -108,6 +119,7 @@ profile=late
 scenario "$profile profile"
 fresh profile_late=1 pool_u32=1
 use $c life 44 2 0
+same "order of SEAMCALLs" "$whole_life" "$(order)"
 use $c leak 8 0 4
 use $rust 0 19 1 0
 use $rust 1 1 0 5
