@@ -31,6 +31,8 @@ mod platform;
 mod print;
 #[path = "tdx_pages/seam/mod.rs"]
 mod seam;
+#[path = "tdx_pages/trace.rs"]
+mod trace;
 #[path = "tdx_pages/users/mod.rs"]
 mod users;
 #[path = "tdx_pages/worker.rs"]

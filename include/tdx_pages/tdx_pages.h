@@ -11,6 +11,7 @@
 
 #include <tdx_pages/helpers.h>
 #include <tdx_pages/seamcall.h>
+#include <tdx_pages/trace.h>
 #ifdef TDX_PAGES_KUNIT
 #include <tdx_pages/test.h>
 #endif

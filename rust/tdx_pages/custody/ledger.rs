@@ -31,6 +31,7 @@ use super::{
 };
 use crate::mm::Blocks;
 use crate::platform::Kernel;
+use crate::trace;
 use crate::users::registry::Owner;
 use kernel::{
     new_mutex,
@@ -88,6 +89,8 @@ impl Ledger {
         }
         book.records
             .insert(node.into_node(key(&record), record.clone()));
+        drop(book);
+        trace::hand_over(owner, pages);
         Ok((record, Lent::new(memory, bits)))
     }
 
@@ -105,6 +108,7 @@ impl Ledger {
         let node = self.book.lock().records.remove_node(&key(&record));
         // Freed without the lock.
         drop(node);
+        trace::back(record.owner(), record.pages());
     }
 
     /// Ends the ledger: no record is entered any more, and each page that is neither back nor held

@@ -19,7 +19,7 @@ pub(crate) mod lent;
 pub(crate) mod listed;
 pub(crate) mod memory;
 pub(crate) mod record;
-mod state;
+pub(crate) mod state;
 #[cfg(TDX_PAGES_KUNIT)]
 mod suite;
 pub(crate) mod transitions;

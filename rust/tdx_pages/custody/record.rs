@@ -15,6 +15,7 @@ use super::{
 };
 use crate::bindings;
 use crate::platform::Kernel;
+use crate::trace;
 use crate::users::{
     account::Gauge,
     registry::Owner, //
@@ -184,13 +185,22 @@ impl Record {
 
     /// See [`Platform::take`](super::memory::Platform::take).
     pub(crate) fn take(&self) -> Option<Lent<Kernel>> {
-        self.cell.lock().lent.take()
+        let lent = self.cell.lock().lent.take();
+        if lent.is_some() {
+            trace::release(&self.owner, self.pages);
+        }
+        lent
     }
 
     /// See [`Platform::put`](super::memory::Platform::put).
     pub(crate) fn put(&self, platform: &Kernel, lent: Lent<Kernel>, state: State) {
         let pages = lent.owing();
         let booked = Some(Booked { state, pages });
+        match state {
+            State::Held => trace::held(&self.owner, pages),
+            State::HeldForGood => trace::held_for_good(&self.owner, pages),
+            State::Quarantined(cause) => trace::quarantined(&self.owner, pages, &cause),
+        }
         self.tell(&lent, state);
         let mut cell = self.cell.lock();
         cell.book(self, booked);
@@ -276,6 +286,7 @@ impl Record {
         };
         let (freed, _) = attempt(platform, &mut lent, why);
         let left = lent.owing();
+        trace::retried(&self.owner, freed, left);
         if freed > 0 && may_tell() {
             pr_info!(
                 "{}: {} pages proved and freed, {} still in quarantine\n",
@@ -319,6 +330,11 @@ impl Record {
             tries: cell.tries,
             age: cell.since.elapsed(),
         })
+    }
+
+    /// Pages that it was made for.
+    pub(super) fn pages(&self) -> usize {
+        self.pages
     }
 
     /// Who owns it.

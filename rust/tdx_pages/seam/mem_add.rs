@@ -8,6 +8,7 @@ use super::{
 };
 use crate::abi::{
     list::HpaListInfo,
+    Leaf,
     Status, //
 };
 use crate::bindings;
@@ -58,7 +59,9 @@ impl Seam {
         let mut back = 0;
         let word = listed.list_info().raw();
         // SAFETY: `back` outlives the call, and the pages in the list are on record.
-        self.once(|| unsafe { bindings::tdh_ext_mem_add(word, &mut back) })
+        self.once(Leaf::EXT_MEM_ADD, || unsafe {
+            bindings::tdh_ext_mem_add(word, &mut back)
+        })
     }
 }
 
@@ -73,7 +76,7 @@ impl MemAdd<'_> {
             let mut back = word.raw();
             // SAFETY: `back` outlives the call, and the pages in the list are on record.
             let call = || unsafe { bindings::tdh_ext_mem_add(word.raw(), &mut back) };
-            let status = self.seam.once(call);
+            let status = self.seam.once(Leaf::EXT_MEM_ADD, call);
             let back = HpaListInfo::from_raw(back);
             if status.is_not_executed() {
                 // SAFETY: It was called, and this is its end; "busy" is told if it was said before.

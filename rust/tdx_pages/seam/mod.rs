@@ -21,12 +21,14 @@ mod until;
 use crate::abi::{
     field::Field,
     Hpa,
+    Leaf,
     Status,
     PAGE_SIZE, //
 };
 use crate::bindings;
 use crate::custody::transitions::Answer;
 use crate::mm::root::Roots;
+use crate::trace;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -108,16 +110,20 @@ impl Seam {
 
     /// Makes one SEAMCALL, or none if the system goes down: then the status is
     /// [`Status::HOST_DOWN`].
-    fn once(&self, call: impl FnOnce() -> u64) -> Status {
+    fn once(&self, leaf: Leaf, call: impl FnOnce() -> u64) -> Status {
         let under_way = rcu::read_lock();
         if self.is_down() {
             return Status::HOST_DOWN;
         }
+        let begin = trace::seamcall_begins();
         let status = call();
         drop(under_way);
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
         let status = Status::from_raw(status);
+        if let Some(begin) = begin {
+            trace::seamcall_ends(leaf, status, begin.elapsed());
+        }
         // During an update TDH.SYS.RD is answered, but fields of TDX Connect are not readable. `[I]`
         if matches!(
             status.masked(),
@@ -191,7 +197,9 @@ impl Seam {
     pub(crate) fn sys_rd(&self, field: Field) -> Result<u64, Status> {
         let mut value = 0;
         // SAFETY: `value` outlives the call.
-        let status = self.once(|| unsafe { bindings::tdh_sys_rd(field.raw(), &mut value) });
+        let status = self.once(Leaf::SYS_RD, || unsafe {
+            bindings::tdh_sys_rd(field.raw(), &mut value)
+        });
         if status.is_success() {
             Ok(value)
         } else {
@@ -209,7 +217,8 @@ impl Seam {
         let keyid = u64::from(self.keyid);
         // SAFETY: The wrapper has no preconditions.
         let call = || unsafe { bindings::tdh_phymem_page_wbinvd_hkid(keyid, page.pfn()) };
-        let status = self.once(call);
+        let status = self.once(Leaf::PHYMEM_PAGE_WBINVD, call);
+        trace::proof(page, status);
         if status.is_success() && self.pw_mce {
             // SAFETY: The TDX Module let go of the page, which is mapped and which nobody uses, as
             // the caller promises.
@@ -228,7 +237,7 @@ impl Seam {
         let (mut kind, mut owner, mut size) = (0, 0, 0);
         // SAFETY: The page has a `struct page`, as the caller promises; the outputs outlive the
         // call.
-        self.once(|| unsafe {
+        self.once(Leaf::PHYMEM_PAGE_RECLAIM, || unsafe {
             let page = bindings::tdx_pages_page(page.get());
             bindings::tdh_phymem_page_reclaim(page, &mut kind, &mut owner, &mut size)
         })
