@@ -51,7 +51,7 @@ enum State {
     /// It is not mapped.
     Host(Blocks),
     /// It is mapped in one piece.
-    Mapped(Mapping<Blocks>),
+    Mapped(Mapping),
     /// On the way from one to the other.
     Moving,
 }
