@@ -52,6 +52,8 @@ struct sample {
 	unsigned int messages;
 	/* The device is to do in a message what must not be done there. */
 	bool call_back;
+	/* It takes its time, so that there are always calls under way. */
+	bool slow;
 	/* Its driver has unregistered. */
 	bool gone;
 };
@@ -101,6 +103,8 @@ static ssize_t fake_transfer(void *data, u16 vendor, u8 type, const void *reques
 	for (i = 0; i < request_len; i++)
 		to[i] = ~from[i];
 	s->messages++;
+	if (s->slow)
+		msleep(20);
 	if (READ_ONCE(s->gone))
 		pr_err("not ok transfer: called after the end\n");
 	if (s->call_back) {
@@ -475,6 +479,7 @@ static void run_race(struct sample *s)
 	int i, begun = 0;
 
 	make_all(s);
+	s->slow = true;
 	for (i = 0; i < RACERS; i++)
 		begun += !IS_ERR(kthread_run(racer, s, "tdx_pages_race"));
 	expect("race: tasks", RACERS, begun);
