@@ -23,8 +23,10 @@ macro_rules! as_declared {
 }
 
 mod array;
+mod end;
 mod handle;
 mod iommu;
+mod item;
 mod session;
 mod stream;
 #[cfg(TDX_PAGES_KUNIT)]

@@ -8,23 +8,21 @@
 //! counted for the object and for its user, since unregistering waits for all of them.
 
 use super::{
-    array::Array,
     handle::{
         Handle,
         Kind,
         Misuse, //
     },
     iommu::Unit,
-    session::Doe,
+    item::{
+        Extent,
+        Item,
+        Known, //
+    },
     user::Registered,
     wrong, //
 };
 use crate::platform::Kernel;
-use crate::users::{
-    registry::Function,
-    session::Session,
-    stream::Stream, //
-};
 use kernel::{
     fmt,
     new_condvar,
@@ -83,117 +81,38 @@ impl Drop for Open {
 #[pin_data]
 pub(super) struct Api {
     kernel: Kernel,
+    /// Held for a moment.
     #[pin]
-    table: Mutex<Table>,
-    // A call has returned.
+    pub(super) table: Mutex<Table>,
+    /// A call has returned.
     #[pin]
-    quiet: CondVar,
+    pub(super) quiet: CondVar,
 }
 
-struct Table {
+/// Handles, and calls under way.
+pub(super) struct Table {
     next: usize,
-    slots: RBTree<Handle, Slot>,
+    /// In order of age.
+    pub(super) slots: RBTree<Handle, Slot>,
     // The tasks that are in a transfer for the TDX Module now.
     transfers: KVec<usize>,
 }
 
-struct Slot {
-    // Of itself, for a user.
-    user: Handle,
-    item: Item,
+/// One object.
+pub(super) struct Slot {
+    /// Of itself, for a user.
+    pub(super) user: Handle,
+    /// What it is.
+    pub(super) item: Item,
     // Under way.
     calls: usize,
-    // Somebody ends it: no call begins any more.
-    closed: bool,
-}
-
-/// What a handle stands for.
-pub(super) enum Item {
-    User(Arc<Registered>),
-    Array(Arc<Array>),
-    Iommu(Arc<Unit>),
-    Session(Arc<Session<Doe>>),
-    Stream(Arc<Stream<Doe>>),
-}
-
-/// An object that can have a handle.
-pub(super) trait Known: Sized {
-    /// Its kind.
-    const KIND: Kind;
-    /// As an item.
-    fn item(object: Arc<Self>) -> Item;
-    /// From an item.
-    fn of(item: &Item) -> Option<&Arc<Self>>;
-}
-
-macro_rules! known {
-    ($($kind:ident: $type:ty),+ $(,)?) => {
-        $(
-            impl Known for $type {
-                const KIND: Kind = Kind::$kind;
-
-                fn item(object: Arc<Self>) -> Item {
-                    Item::$kind(object)
-                }
-
-                fn of(item: &Item) -> Option<&Arc<Self>> {
-                    match item {
-                        Item::$kind(object) => Some(object),
-                        _ => None,
-                    }
-                }
-            }
-        )+
-    };
-}
-
-known! {
-    User: Registered,
-    Array: Array,
-    Iommu: Unit,
-    Session: Session<Doe>,
-    Stream: Stream<Doe>,
-}
-
-/// Pages of an object, and the NUMA node of the first one.
-#[derive(Clone, Copy)]
-pub(crate) struct Extent {
-    /// The number of pages.
-    pub(crate) pages: usize,
-    /// The node.
-    pub(crate) node: Option<i32>,
-}
-
-impl Item {
-    /// Takes no lock. [`None`] for a user.
-    fn extent(&self) -> Option<Extent> {
-        let (pages, node) = match self {
-            Self::User(_) => return None,
-            Self::Array(array) => (array.pages(), array.node()),
-            Self::Iommu(unit) => (unit.iommu().pages(), unit.iommu().node()),
-            Self::Session(session) => (session.pages(), session.node()),
-            Self::Stream(stream) => (stream.pages(), stream.node()),
-        };
-        Some(Extent { pages, node })
-    }
-}
-
-impl fmt::Display for Item {
-    /// What it is with, as a person would look for it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User(registered) => f.write_str(registered.name()),
-            Self::Array(array) => write!(f, "{} pages", array.pages()),
-            Self::Iommu(unit) => write!(f, "{:#x}", unit.reg_base()),
-            Self::Session(session) => Function::from(session.function()).fmt(f),
-            Self::Stream(stream) => write!(f, "IDE stream {:#x}", stream.ide_id()),
-        }
-    }
+    /// Somebody ends it: no call begins any more.
+    pub(super) closed: bool,
 }
 
 impl Table {
     /// Fails if the task that calls is in a transfer and `kind` would wait for that.
-    fn may_wait(&self, kind: Kind) -> Result<(), Misuse> {
+    pub(super) fn may_wait(&self, kind: Kind) -> Result<(), Misuse> {
         let waits = matches!(kind, Kind::Session | Kind::Stream);
         if waits && self.transfers.contains(&task()) {
             return Err(Misuse::InTransfer);
@@ -202,7 +121,7 @@ impl Table {
     }
 
     /// The slot of a handle that is not closed, and whose user's is not.
-    fn open(&mut self, handle: Handle) -> Result<&mut Slot, Misuse> {
+    pub(super) fn open(&mut self, handle: Handle) -> Result<&mut Slot, Misuse> {
         let ended = Misuse::Ended(handle);
         let user = match self.slots.get(&handle) {
             Some(slot) if !slot.closed => slot.user,
@@ -216,7 +135,7 @@ impl Table {
     }
 
     /// Counts a call that begins (`true`) or has returned.
-    fn count(&mut self, handle: Handle, begins: bool) {
+    pub(super) fn count(&mut self, handle: Handle, begins: bool) {
         if let Some(slot) = self.slots.get_mut(&handle) {
             slot.calls = match begins {
                 true => slot.calls.saturating_add(1),
@@ -225,7 +144,8 @@ impl Table {
         }
     }
 
-    fn is_busy(&self, handle: Handle) -> bool {
+    /// Whether calls are under way.
+    pub(super) fn is_busy(&self, handle: Handle) -> bool {
         self.slots.get(&handle).is_some_and(|slot| slot.calls > 0)
     }
 }
@@ -296,7 +216,8 @@ impl Api {
         Ok((user, object))
     }
 
-    fn finish(&self, handle: Handle, user: Handle) {
+    /// A call has returned.
+    pub(super) fn finish(&self, handle: Handle, user: Handle) {
         let mut table = self.table.lock();
         table.count(handle, false);
         if user != handle {
@@ -304,131 +225,6 @@ impl Api {
         }
         drop(table);
         self.quiet.notify_all();
-    }
-
-    /// Ends an object, whatever state it is in. NULL and error pointers are nothing to end.
-    pub(super) fn end<T: Known, H>(function: &str, handle: *mut H) {
-        let Some(handle) = Self::to_end::<T, H>(function, handle) else {
-            return;
-        };
-        let Ok(api) = Self::current(function) else {
-            return;
-        };
-        match api.take(handle) {
-            Ok((user, item)) => {
-                // This is what takes its time; no lock is held.
-                drop(item);
-                api.finish(handle, user);
-            }
-            Err(misuse) => api.tell_end(function, misuse),
-        }
-    }
-
-    fn to_end<T: Known, H>(function: &str, handle: *mut H) -> Option<Handle> {
-        match Misuse::look(handle.addr(), T::KIND) {
-            Ok(handle) => Some(handle),
-            Err(Misuse::Null | Misuse::ErrorPointer(_)) => None,
-            Err(misuse) => {
-                let _ = wrong(function, fmt!("{misuse}"), misuse.error());
-                None
-            }
-        }
-    }
-
-    fn tell_end(&self, function: &str, misuse: Misuse) {
-        let _ = match misuse {
-            Misuse::Ended(handle) => wrong(function, fmt!("{handle}: ended twice"), EINVAL),
-            _ => wrong(function, fmt!("{misuse}"), misuse.error()),
-        };
-    }
-
-    /// Closes a handle, waits for the calls under way, and takes the object out. It counts as a call
-    /// on the user still, until [`Self::finish`].
-    fn take(&self, handle: Handle) -> Result<(Handle, Item), Misuse> {
-        let mut table = self.table.lock();
-        table.may_wait(handle.kind())?;
-        let slot = table.open(handle)?;
-        slot.closed = true;
-        let user = slot.user;
-        table.count(user, true);
-        while table.is_busy(handle) {
-            self.quiet.wait(&mut table);
-        }
-        let slot = table.slots.remove_node(&handle);
-        drop(table);
-        let (_, slot) = slot.ok_or(Misuse::Ended(handle))?.to_key_value();
-        Ok((user, slot.item))
-    }
-
-    /// Ends a registration, and what its user has forgotten.
-    pub(super) fn end_user<H>(function: &str, handle: *mut H) {
-        let Some(handle) = Self::to_end::<Registered, H>(function, handle) else {
-            return;
-        };
-        let Ok(api) = Self::current(function) else {
-            return;
-        };
-        if let Err(misuse) = api.close_user(handle) {
-            api.tell_end(function, misuse);
-            return;
-        }
-        for kind in Kind::OBJECTS {
-            let mut from = handle;
-            while let Some((object, item)) = api.forgotten(handle, kind, from) {
-                if super::may_tell() {
-                    pr_warn!(
-                        "{}: {} ({}) was forgotten: ended with its user\n",
-                        api.name(handle),
-                        object,
-                        item
-                    );
-                }
-                drop(item);
-                from = object.above();
-            }
-        }
-        let slot = api.table.lock().slots.remove_node(&handle);
-        // The last thing: it lets go of this kernel module.
-        drop(slot);
-    }
-
-    /// Closes a user's handle, and waits for all calls on its objects.
-    fn close_user(&self, handle: Handle) -> Result<(), Misuse> {
-        let mut table = self.table.lock();
-        // One of the transfers may be the user's.
-        table.may_wait(Kind::Session)?;
-        table.open(handle)?.closed = true;
-        while table.is_busy(handle) {
-            self.quiet.wait(&mut table);
-        }
-        Ok(())
-    }
-
-    /// Takes out the first object of a kind, from a handle on, that a user left behind.
-    fn forgotten(&self, user: Handle, kind: Kind, from: Handle) -> Option<(Handle, Item)> {
-        let mut table = self.table.lock();
-        let mut cursor = table.slots.cursor_lower_bound_mut(&from);
-        let mut found = None;
-        while let Some(at) = cursor {
-            let (handle, slot) = at.current();
-            if slot.user == user && handle.kind() == kind {
-                found = Some(*handle);
-                break;
-            }
-            cursor = at.move_next();
-        }
-        let (handle, slot) = table.slots.remove_node(&found?)?.to_key_value();
-        Some((handle, slot.item))
-    }
-
-    /// The name of a user, to be printed.
-    fn name(&self, user: Handle) -> Name {
-        let table = self.table.lock();
-        let found = table.slots.get(&user).and_then(|slot| match &slot.item {
-            Item::User(registered) => Some(registered.clone()),
-            _ => None,
-        });
-        Name(found)
     }
 
     /// The IOMMUs that a user has set up. `ENOMEM`.
@@ -454,14 +250,6 @@ impl Api {
         let task = task();
         self.table.lock().transfers.push(task, GFP_KERNEL)?;
         Ok(Transfer { api: self, task })
-    }
-}
-
-struct Name(Option<Arc<Registered>>);
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_ref().map_or("?", |user| user.name()))
     }
 }
 
