@@ -212,7 +212,7 @@ static void use_session(struct sample *s)
 
 	expect("iommu: id", 0, tdx_iommu_id(s->iommu, &id));
 	expect("session: id", 0, tdx_spdm_session_id(s->session, &id));
-	expect("session: connect twice", -EBUSY, tdx_spdm_session_connect(s->session));
+	expect("session: connect twice", -EISCONN, tdx_spdm_session_connect(s->session));
 	expect("session: device_info", sizeof(info),
 	       tdx_spdm_session_device_info(s->session, 0, info, sizeof(info)));
 	expect("session: there is some", 1, !!memchr_inv(info, 0, sizeof(info)));

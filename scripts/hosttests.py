@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests that need no guest: `cargo test`, and a look at the built modules."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -21,6 +22,13 @@ PARAMETERS = {"tdx_pages": {"pool", "iommu", "global_keyid", "profile", "clflush
                           "memory_mb", "features0", "profile_late", "pool_u32",
                           "spdm_mt_pages", "ide_mt_pages", "spdm_max_dev_info_pages"}}
 SAMPLES = ["samples/tdx_pages_sample.ko", "samples/tdx_pages_sample_rust.ko"]
+
+
+
+def target():
+    """Where cargo builds: apart for each tree, since two checks at once would mix them."""
+    tree = hashlib.sha256(TOP.encode()).hexdigest()[:8]
+    return os.path.join(os.environ["TDX_PAGES_CACHE"], "host-" + tree)
 
 
 def cargo_cases(output, status):
@@ -55,7 +63,7 @@ def cases():
     tools = os.path.dirname(rustc)
     environment = dict(os.environ, CARGO_TERM_COLOR="never", RUSTC=rustc,
                        RUSTDOC=os.path.join(tools, "rustdoc"),
-                       CARGO_TARGET_DIR=os.path.join(os.environ["TDX_PAGES_CACHE"], "host"))
+                       CARGO_TARGET_DIR=target())
     cargo = os.path.join(tools, "cargo")
     try:
         done = subprocess.run([cargo, "test", "--locked", "--manifest-path",

@@ -214,7 +214,7 @@ int tdx_iommu_id(struct tdx_iommu *iommu, u64 *id);
  * @iommu: the IOMMU; NULL and error pointers are ignored
  *
  * An IOMMU may not go before the sessions with devices behind it.  Which these are
- * is not known here, so it goes with the last session that its user has made
+ * is not known here, so it goes with the last session that anybody has made
  * while it was up.
  *
  * Context: process context, may sleep.
@@ -300,10 +300,13 @@ tdx_spdm_session_create(struct tdx_pages_user *user,
  * tdx_spdm_session_connect() - connect to the device
  * @session: the session; once only
  *
+ * A failure that is not -EISCONN or -EINVAL may be tried again.  If the device
+ * did not answer, its message is sent again then.
+ *
  * Context: process context, may sleep; calls tdx_doe_ops.transfer().
  * Return: the length of the device info in bytes, see
- *	   tdx_spdm_session_device_info(); -EBUSY if it was connected before, or the
- *	   TDX Module is busy; -EPROTO for an exchange that cannot be, -EIO,
+ *	   tdx_spdm_session_device_info(); -EISCONN if it is connected, or was; -EBUSY
+ *	   if the TDX Module is busy, perhaps with another session; -EPROTO for an exchange that cannot be, -EIO,
  *	   -ENOMEM, -ESHUTDOWN, -EINVAL, -EDEADLK; what transfer() returned.
  */
 ssize_t tdx_spdm_session_connect(struct tdx_spdm_session *session);
@@ -354,7 +357,7 @@ int tdx_spdm_session_manage(struct tdx_spdm_session *session,
  * @session: the session
  *
  * There is no need to: tdx_spdm_session_end() does it.  It tells whether it
- * worked.  The session can only be ended then.
+ * worked: if not it may be tried again.  Afterwards the session can only be ended.
  *
  * Context: process context, may sleep; calls tdx_doe_ops.transfer().
  * Return: 0; -EINVAL if it is not connected; -EBUSY while it has streams, which

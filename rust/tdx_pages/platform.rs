@@ -36,7 +36,6 @@ use crate::seam::{
     Seam, //
 };
 use crate::users::{
-    ids::Ids,
     registry::{
         Owner,
         Registry, //
@@ -71,8 +70,6 @@ pub(crate) struct Host {
     ledger: Ledger,
     #[pin]
     users: Registry,
-    #[pin]
-    ids: Ids,
     clflush: Atomic<bool>,
 }
 
@@ -89,7 +86,6 @@ impl Kernel {
                 seam <- Seam::new(keyid, patience),
                 ledger <- Ledger::new(),
                 users <- Registry::new(),
-                ids <- Ids::new(),
                 clflush: Atomic::new(false),
                 worker: SetOnce::new(),
             }),
@@ -129,11 +125,6 @@ impl Kernel {
     /// The users.
     pub(crate) fn users(&self) -> &Registry {
         &self.0.users
-    }
-
-    /// The ids that are given.
-    pub(crate) fn ids(&self) -> &Ids {
-        &self.0.ids
     }
 
     /// After a run-time update of the TDX Module, looks at what may be another thing now. Each object

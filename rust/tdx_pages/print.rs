@@ -9,6 +9,7 @@ use crate::abi::{
     Leaf,
     Status, //
 };
+use crate::bindings;
 use crate::users::dmar::DmarError;
 use kernel::fmt;
 
@@ -25,3 +26,10 @@ macro_rules! forward_display {
 }
 
 forward_display!(Block, DmarError, Field, Hpa, Leaf, Status);
+
+/// Whether a message about one more object is bearable. The counters and the quarantine have all
+/// of them. Any context.
+pub(crate) fn may_tell() -> bool {
+    // SAFETY: No preconditions.
+    unsafe { bindings::tdx_pages_may_tell() }
+}

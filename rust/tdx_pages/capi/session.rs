@@ -159,7 +159,7 @@ unsafe extern "C" fn tdx_spdm_session_create(
         // INVARIANT: The caller's promise.
         let transport = Doe {
             api: call.api().clone(),
-            _units: call.api().units(call.handle())?,
+            _units: call.api().units()?,
             transfer,
             data: params.data,
         };
@@ -204,12 +204,6 @@ unsafe extern "C" fn tdx_spdm_session_device_info(
             let what = fmt!("there is no room for {len} bytes");
             return Err(wrong(function, what, EINVAL));
         }
-        // SAFETY: As this function's requirement. What was there before is of no use, and may be
-        // nothing that Rust may look at.
-        let to = unsafe {
-            to.write_bytes(0, len);
-            core::slice::from_raw_parts_mut(to, len)
-        };
         let session = call.object()?;
         if matches!(session.stage(), Stage::Created | Stage::Connecting) {
             let session = call.handle();
@@ -219,6 +213,12 @@ unsafe extern "C" fn tdx_spdm_session_device_info(
                 EINVAL,
             ));
         }
+        // SAFETY: As this function's requirement. What was there before is of no use, and may be
+        // nothing that Rust may look at.
+        let to = unsafe {
+            to.write_bytes(0, len);
+            core::slice::from_raw_parts_mut(to, len)
+        };
         Ok(session.device_info(offset, to))
     };
     length(copy())

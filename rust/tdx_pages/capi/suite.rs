@@ -124,3 +124,125 @@ mod tests {
         Err(EIO)
     }
 }
+
+#[kunit_tests(tdx_pages_capi_users)]
+mod users {
+    use super::*;
+    use crate::abi::field::Field;
+    use crate::emu::Emu;
+    use kernel::ffi::c_void;
+
+    /// Answers as the software TDX Module wants it, or not at all where `data` is 1.
+    unsafe extern "C" fn transfer(
+        data: *mut c_void,
+        _vendor: u16,
+        _type: u8,
+        request: *const c_void,
+        len: usize,
+        response: *mut c_void,
+        _room: usize,
+    ) -> isize {
+        if data.addr() == 1 {
+            return -110;
+        }
+        for at in 0..len {
+            // SAFETY: Request and room are as long.
+            unsafe { *response.cast::<u8>().add(at) = !*request.cast::<u8>().add(at) };
+        }
+        // CAST: A message.
+        len as isize
+    }
+
+    const OPS: bindings::tdx_doe_ops = bindings::tdx_doe_ops {
+        transfer: Some(transfer),
+    };
+
+    fn balance(user: *mut bindings::tdx_pages_user) -> (u64, u64) {
+        let mut balance = bindings::tdx_pages_balance {
+            handed_over: 0,
+            released: 0,
+            held: 0,
+            quarantined: 0,
+            lost: 0,
+        };
+        // SAFETY: There is room.
+        unsafe { bindings::tdx_pages_user_balance(user, &mut balance) };
+        (balance.held, balance.quarantined)
+    }
+
+    fn ground() -> Result<Option<Emu>> {
+        let Some(emu) = Emu::begin() else {
+            return Ok(None);
+        };
+        emu.set(Field::IOMMU_MT_PAGE_COUNT, 3)?;
+        emu.set(Field::EXT_REQUIRED_U8, 0)?;
+        emu.set(Field::EXT_REQUIRED_U16, 0)?;
+        Ok(Some(emu))
+    }
+
+    fn params(rid: u16, data: usize) -> bindings::tdx_spdm_session_params {
+        bindings::tdx_spdm_session_params {
+            rid,
+            nid: -1,
+            ops: &OPS,
+            data: core::ptr::without_provenance_mut(data),
+            segment: 0,
+            flags: 0,
+            capabilities: 0,
+            session_policy: 0,
+            certificate_slots: 0,
+            raw_bitstream: 0,
+        }
+    }
+
+    #[test]
+    fn an_iommu_of_one_driver_and_a_session_of_another() -> Result {
+        let Some(_emu) = ground()? else {
+            return Ok(());
+        };
+        // SAFETY: As in C.
+        unsafe {
+            let a = from_err_ptr(bindings::tdx_pages_register(c"driver_a".as_char_ptr()))?;
+            let b = from_err_ptr(bindings::tdx_pages_register(c"driver_b".as_char_ptr()))?;
+            let iommu = from_err_ptr(bindings::tdx_iommu_setup(a, 0xfed9_0000, -1))?;
+            let params = params(0x100, 0);
+            let session = from_err_ptr(bindings::tdx_spdm_session_create(b, &params))?;
+            // It goes with the last session behind it.
+            bindings::tdx_iommu_end(iommu);
+            bindings::tdx_spdm_session_end(session);
+            let (of_a, of_b) = (balance(a), balance(b));
+            let again = from_err_ptr(bindings::tdx_iommu_setup(a, 0xfed9_0000, -1));
+            bindings::tdx_iommu_end(again.unwrap_or(core::ptr::null_mut()));
+            bindings::tdx_pages_unregister(b);
+            bindings::tdx_pages_unregister(a);
+            expect_eq!((of_a, of_b, again.is_ok()), ((0, 0), (0, 0), true));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn device_info_before_it_is_there_leaves_the_buffer_alone() -> Result {
+        let Some(_emu) = ground()? else {
+            return Ok(());
+        };
+        // SAFETY: As in C.
+        unsafe {
+            let user = from_err_ptr(bindings::tdx_pages_register(c"early".as_char_ptr()))?;
+            let iommu = from_err_ptr(bindings::tdx_iommu_setup(user, 0xfed9_0000, -1))?;
+            let params = params(0x100, 1);
+            let session = from_err_ptr(bindings::tdx_spdm_session_create(user, &params))?;
+            let mut buffer = [7u8; 16];
+            let room = buffer.as_mut_ptr().cast();
+            let got = bindings::tdx_spdm_session_device_info(session, 0, room, 16);
+            // Its device does not answer, which is no harm to what comes after.
+            let connected = bindings::tdx_spdm_session_connect(session);
+            bindings::tdx_spdm_session_end(session);
+            bindings::tdx_iommu_end(iommu);
+            let left = balance(user);
+            bindings::tdx_pages_unregister(user);
+            expect_eq!((got, connected, left), (-22, -110, (0, 0)));
+            expect_eq!(buffer, [7; 16]);
+        }
+        Ok(())
+    }
+}

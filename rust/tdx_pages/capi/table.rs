@@ -227,12 +227,13 @@ impl Api {
         self.quiet.notify_all();
     }
 
-    /// The IOMMUs that a user has set up. `ENOMEM`.
-    pub(super) fn units(&self, user: Handle) -> Result<KVec<Arc<Unit>>> {
+    /// The IOMMUs that are set up, by whichever user: which of them serves a device is not known here.
+    /// `ENOMEM`.
+    pub(super) fn units(&self) -> Result<KVec<Arc<Unit>>> {
         let mut units = KVec::new();
         for slot in self.table.lock().slots.values() {
             match &slot.item {
-                Item::Iommu(unit) if slot.user == user => units.push(unit.clone(), GFP_KERNEL)?,
+                Item::Iommu(unit) => units.push(unit.clone(), GFP_KERNEL)?,
                 _ => {}
             }
         }

@@ -13,8 +13,8 @@ use super::{
         Why, //
     }, //
 };
-use crate::bindings;
 use crate::platform::Kernel;
+use crate::print::may_tell;
 use crate::trace;
 use crate::users::{
     account::Gauge,
@@ -435,13 +435,6 @@ impl Record {
             lost,
         }
     }
-}
-
-/// Whether a message about one more object is bearable. The counters and the quarantine have all
-/// of them. Any context.
-fn may_tell() -> bool {
-    // SAFETY: No preconditions.
-    unsafe { bindings::tdx_pages_may_tell() }
 }
 
 /// One more try, as [`Lent::attempt`] says. A leaf that was given up is tried once.

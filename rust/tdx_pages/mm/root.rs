@@ -189,6 +189,74 @@ pub(crate) struct Root<'a> {
     reserved: bool,
 }
 
+/// A root page of its own for an object whose list lasts longer than one call.
+///
+/// # Invariants
+///
+/// The page is from [`alloc`], and owned by this value alone.
+pub(crate) struct Own(Hpa);
+
+/// The same, when the TDX Module may be reading and writing it.
+pub(crate) struct Lasting(Own);
+
+impl Own {
+    /// A zeroed one. `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        // INVARIANT: It was allocated this moment.
+        Ok(Self(alloc().ok_or(ENOMEM)?))
+    }
+}
+
+// SAFETY: The words are reached through this value alone, and `publish` brings the same page.
+unsafe impl RootPage for Own {
+    type Published = Lasting;
+
+    fn words(&mut self) -> &mut [u64; ROOT_ENTRIES] {
+        // SAFETY: As for `Root`.
+        unsafe { &mut *mapped(self.0) }
+    }
+
+    fn publish(self) -> Lasting {
+        Lasting(self)
+    }
+}
+
+impl Lasting {
+    /// See [`Published::keep`].
+    pub(crate) fn keep(self) -> Kept {
+        Kept(core::mem::ManuallyDrop::new(self).0 .0)
+    }
+}
+
+// SAFETY: By the invariant of `Own` the page is owned by this value alone.
+unsafe impl PublishedRoot for Lasting {
+    fn hpa(&self) -> Hpa {
+        self.0 .0
+    }
+
+    fn word(&self, index: usize) -> Option<u64> {
+        read_word(self.0 .0, index)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant; a leaf that may still use it has it kept away.
+        unsafe { free(self.0) };
+    }
+}
+
+/// Reads a word of a published page; [`None`] past the end.
+fn read_word(page: Hpa, index: usize) -> Option<u64> {
+    if index >= ROOT_ENTRIES {
+        return None;
+    }
+    let words = mapped(page).cast::<u64>();
+    // SAFETY: The callers own the page, it is mapped, and the index is within it. The read is
+    // volatile because the TDX Module may write at any time.
+    Some(unsafe { words.add(index).read_volatile() })
+}
+
 /// A root page that a leaf may still use that was left interrupted. Dropping it loses the page.
 #[must_use]
 pub(crate) struct Kept(Hpa);
@@ -227,13 +295,7 @@ unsafe impl PublishedRoot for Published<'_> {
     }
 
     fn word(&self, index: usize) -> Option<u64> {
-        if index >= ROOT_ENTRIES {
-            return None;
-        }
-        let words = mapped(self.0.page).cast::<u64>();
-        // SAFETY: The page is mapped and owned by this value, and the index is within it. The
-        // read is volatile because the TDX Module may write at any time.
-        Some(unsafe { words.add(index).read_volatile() })
+        read_word(self.0.page, index)
     }
 }
 

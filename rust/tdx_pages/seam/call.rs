@@ -2,6 +2,7 @@
 
 //! The leaves with their operands, each as it is called, and called again.
 
+use super::ids::Space;
 use crate::abi::{
     function::FunctionId,
     ide::{
@@ -213,6 +214,16 @@ impl Call {
                     rcx,
                 ),
             }
+        }
+    }
+
+    /// The id that it gives to what it makes, by its outputs.
+    pub(super) const fn gives(self, [rcx, _]: Outputs) -> Option<(Space, u64)> {
+        match self {
+            Self::IommuSetup { .. } => Some((Space::Iommu, rcx)),
+            Self::SpdmCreate { .. } => Some((Space::Session, rcx)),
+            Self::IdeCreate { session, .. } => Some((Space::Stream { session }, rcx)),
+            _ => None,
         }
     }
 

@@ -190,6 +190,10 @@ pub(crate) fn device_info_pages(seam: &Seam) -> Result<usize> {
 
 fn pages_of_one_list(seam: &Seam, field: Field) -> Result<usize> {
     let pages = seam.sys_rd(field).map_err(|status| {
+        if status == Status::HOST_DOWN {
+            pr_err!("nothing is made any more: the system goes down\n");
+            return ESHUTDOWN;
+        }
         pr_err!(
             "the TDX Module has no readable field {}: {}\n",
             field,

@@ -9,6 +9,7 @@
 
 pub(crate) mod call;
 mod ide;
+pub(crate) mod ids;
 mod iommu;
 mod mem_add;
 pub(crate) mod metadata;
@@ -29,6 +30,7 @@ use crate::bindings;
 use crate::custody::transitions::Answer;
 use crate::mm::root::Roots;
 use crate::trace;
+use ids::Ids;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -43,7 +45,12 @@ use kernel::{
         Mutex,
         MutexGuard, //
     },
-    time::Delta, //
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 use profile::Profile;
 
@@ -54,6 +61,9 @@ pub(crate) const PATIENCE: Delta = Delta::from_secs(10);
 
 /// The pause after "busy". What is interrupted goes on at once.
 const PAUSE: Delta = Delta::from_millis(1);
+
+/// The pause of those who wait for more than the next call.
+const LONG_PAUSE: Delta = Delta::from_millis(20);
 
 /// The answer where a page is missing among those given, so that no leaf is called.
 fn not_called<'id>() -> Answer<'id> {
@@ -87,6 +97,8 @@ pub(crate) struct Seam {
     /// A SEAMCALL found the TDX Module, or one of its fields, not ready, as during a run-time update.
     absent: Atomic<bool>,
     #[pin]
+    ids: Ids,
+    #[pin]
     roots: Roots,
 }
 
@@ -104,6 +116,7 @@ impl Seam {
             slot <- new_mutex!(()),
             late: Atomic::new(false),
             absent: Atomic::new(false),
+            ids <- Ids::new(),
             roots <- Roots::new(),
         })
     }
@@ -156,6 +169,22 @@ impl Seam {
     /// Waits for the slot for extension SEAMCALLs; see [`slot`]. Sleeps.
     pub(crate) fn pass(&self) -> MutexGuard<'_, ()> {
         self.slot.lock()
+    }
+
+    /// The ids that are given.
+    pub(crate) fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    /// Waits a moment, for a TDX Module that cannot go on right now; `false` if that has been done
+    /// for too long since `begin`, or if the system goes down. Sleeps.
+    pub(crate) fn wait(&self, begin: Instant<Monotonic>) -> bool {
+        if self.is_down() || begin.elapsed() > self.patience_now() {
+            self.note(false);
+            return false;
+        }
+        fsleep(LONG_PAUSE);
+        true
     }
 
     /// The reserve of root pages.

@@ -34,6 +34,7 @@ use crate::custody::{
 use crate::mm::{
     root::{
         Kept,
+        Lasting,
         Published, //
     },
     Blocks, //
@@ -68,7 +69,25 @@ struct Calls<'a> {
     seam: &'a Seam,
     call: Call,
     begin: Instant<Monotonic>,
-    patience: Delta,
+    patience: Patience,
+}
+
+/// How long a leaf is called again.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// While it is busy.
+    busy: Delta,
+    /// While it is interrupted, which promises progress.
+    interrupted: Delta,
+}
+
+impl Patience {
+    const fn of(both: Delta) -> Self {
+        Self {
+            busy: both,
+            interrupted: both,
+        }
+    }
 }
 
 // SAFETY: `Seam::once` makes the call, or tells that the system goes down.
@@ -89,8 +108,13 @@ unsafe impl Attempts for Calls<'_> {
         fsleep(PAUSE);
     }
 
-    fn is_out_of_patience(&self) -> bool {
-        self.begin.elapsed() > self.patience
+    fn is_out_of_patience(&self, interrupted: bool) -> bool {
+        let patience = if interrupted {
+            self.patience.interrupted
+        } else {
+            self.patience.busy
+        };
+        self.begin.elapsed() > patience
     }
 }
 
@@ -98,7 +122,7 @@ impl Seam {
     fn until_end<'id>(
         &self,
         call: Call,
-        patience: Delta,
+        patience: Patience,
         interrupted: bool,
     ) -> (Answer<'id>, Outputs) {
         let mut calls = Calls {
@@ -132,7 +156,7 @@ impl Seam {
         &self,
         call: Call,
         _pages: Shared<'id, Blocks>,
-        told: &mut Option<Told<Published<'_>>>,
+        told: &mut Option<Told<Lasting>>,
     ) -> (Answer<'id>, Outputs) {
         self.call_keeping(call, || told.take().map(|told| told.into_root().keep()))
     }
@@ -162,7 +186,12 @@ impl Seam {
             // SAFETY: Nothing was called.
             return (unsafe { Answer::not_called(Status::SYS_BUSY) }, [0; 2]);
         }
-        let (answer, outputs) = self.until_end(call, self.patience_now(), false);
+        // That others were busy says nothing of one that makes progress.
+        let patience = Patience {
+            busy: self.patience_now(),
+            interrupted: self.patience,
+        };
+        let (answer, outputs) = self.until_end(call, patience, false);
         if answer.is_given_up() {
             pr_err!(
                 "{} is left interrupted: {}; nothing like it is called before it has ended\n",
@@ -185,7 +214,7 @@ impl Seam {
         while let Some(left) = pending {
             // It is waited for once; after that one try each time has to do.
             let patience = if left.tired { Delta::ZERO } else { patience };
-            let (answer, outputs) = self.until_end(left.call, patience, true);
+            let (answer, outputs) = self.until_end(left.call, Patience::of(patience), true);
             if answer.is_given_up() {
                 left.tired |= patience > Delta::ZERO;
                 return false;
@@ -195,6 +224,20 @@ impl Seam {
                 left.call.leaf(),
                 answer.status()
             );
+            let named = left.call.gives(outputs);
+            if let (true, Some((space, id))) = (answer.is_success(), named) {
+                if self.ids.is_taken(space, id) {
+                    pr_err!(
+                        "{} calls what it made {:#x}, as it calls another one: not undone\n",
+                        left.call.leaf(),
+                        id
+                    );
+                    if let Some(root) = pending.take().and_then(|left| left.root) {
+                        self.roots.give_back(root);
+                    }
+                    continue;
+                }
+            }
             match left.call.undo(outputs) {
                 Some(undo) if answer.is_success() => {
                     left.call = undo;

@@ -33,7 +33,7 @@ use crate::custody::{
     transitions::Answer, //
 };
 use crate::mm::{
-    root::Published,
+    root::Lasting,
     Blocks, //
 };
 
@@ -79,7 +79,7 @@ impl Seam {
         config: usize,
         mailbox: Place,
         pages: Shared<'id, Blocks>,
-        info: &mut Option<Told<Published<'_>>>,
+        info: &mut Option<Told<Lasting>>,
     ) -> (Answer<'id>, u64) {
         let operands = (
             pages.page(config),
@@ -145,7 +145,7 @@ impl Seam {
         id: u64,
         mailbox: Place,
         pages: Shared<'id, Blocks>,
-        info: &mut Option<Told<Published<'_>>>,
+        info: &mut Option<Told<Lasting>>,
     ) -> (Answer<'id>, u64) {
         let operands = (
             mailbox.of(|n| pages.page(n)),

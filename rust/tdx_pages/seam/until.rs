@@ -21,8 +21,9 @@ pub(crate) unsafe trait Attempts {
     /// Waits a moment, for a TDX Module or a CPU that cannot go on right now.
     fn pause(&mut self);
 
-    /// Whether it has been called for too long.
-    fn is_out_of_patience(&self) -> bool;
+    /// Whether it has been called for too long: by a TDX Module that is busy, or, with `interrupted`,
+    /// by one that promises progress.
+    fn is_out_of_patience(&self, interrupted: bool) -> bool;
 }
 
 /// Calls a leaf until it comes to an end, or the patience does.
@@ -61,10 +62,11 @@ pub(crate) unsafe fn until_end<'id, A: Attempts>(
             // SAFETY: It was called and executed, and this is its end.
             return (unsafe { Answer::ended(status) }, output);
         }
-        if attempts.is_out_of_patience() {
+        let goes_on = status.masked() == Status::INTERRUPTED_RESUMABLE;
+        if attempts.is_out_of_patience(goes_on) {
             return (unfinished(status, interrupted, entered), output);
         }
-        if status.masked() != Status::INTERRUPTED_RESUMABLE {
+        if !goes_on {
             attempts.pause();
         }
     }
@@ -97,7 +99,7 @@ mod tests {
             self.pauses += 1;
         }
 
-        fn is_out_of_patience(&self) -> bool {
+        fn is_out_of_patience(&self, _interrupted: bool) -> bool {
             self.calls >= self.patience
         }
     }

@@ -127,12 +127,13 @@ impl Account {
         }
         match before {
             Some((gauge, pages)) => {
-                self.gauge(gauge).sub(pages);
+                // Added before it is taken off: nobody must see nothing on record in between.
                 let back = had.saturating_sub(has);
                 self.released.add(back);
                 if gauge == Gauge::Quarantined {
                     self.proved_later.add(back);
                 }
+                self.gauge(gauge).sub(pages);
             }
             None => self.handed_over.add(has),
         }
@@ -140,15 +141,15 @@ impl Account {
 
     /// Counts that the handle of pages that are held was dropped. Any context.
     pub(crate) fn drop_held(&self, pages: usize) {
-        self.held.sub(pages);
         self.quarantined.add(pages);
         self.quarantined_ever.add(pages);
+        self.held.sub(pages);
     }
 
     /// Counts that a record with so many pages was given up.
     pub(crate) fn lose(&self, gauge: Gauge, pages: usize) {
-        self.gauge(gauge).sub(pages);
         self.lost.add(pages);
+        self.gauge(gauge).sub(pages);
     }
 
     /// All numbers.

@@ -3,10 +3,9 @@
 //! One IOMMU in TDX mode: its IOMMU_MT, memory tables that the TDX Module keeps for trusted DMA.
 
 use super::{
-    ids::{
-        Id,
-        Room,
-        Space, //
+    ending::{
+        release,
+        told, //
     },
     registry::Owner, //
 };
@@ -25,7 +24,6 @@ use crate::custody::{
         hand_over,
         HandOverError,
         Held,
-        ReleaseError,
         Why, //
     }, //
 };
@@ -34,6 +32,11 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
+use crate::seam::ids::{
+    Id,
+    Room,
+    Space, //
+};
 use kernel::prelude::*;
 
 /// The memory of one IOMMU_MT: two queues, which are folios, and single pages.
@@ -185,26 +188,16 @@ impl Drop for Iommu {
             return;
         };
         let (kernel, id) = (&self.kernel, self.id.give_up());
-        let released = tables.release(Leaf::IOMMU_CLEAR, |recorded| {
+        let leaf = Leaf::IOMMU_CLEAR;
+        let released = release(kernel, leaf, tables, |recorded| {
             // A copy of the list, so that a TDX Module which only checks the operand passes too.
             match recorded.list_tables(kernel.root()) {
                 Ok(tables) => kernel.seam().iommu_clear(id, tables),
                 Err(answer) => answer,
             }
         });
-        match released {
-            Ok(tables) => pr_info!("{}: cleared, {} pages released\n", self.owner, tables.0.pages()),
-            // There is no later chance for the leaf, but one for the proof.
-            Err(ReleaseError::StillHeld(held, status)) => {
-                held.quarantine(Why::ReleaseFailed, Leaf::IOMMU_CLEAR, status);
-            }
-            // The ledger has said it, unless every page is proved.
-            Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}
-            Err(ReleaseError::Settled(settled)) => pr_err!(
-                "{}: TDH.IOMMU.CLEAR gave back a wrong list, but all {} pages are proved and freed\n",
-                self.owner,
-                settled.freed
-            ),
+        if let Some(pages) = told(&self.owner, leaf, released) {
+            pr_info!("{}: cleared, {} pages released\n", self.owner, pages);
         }
     }
 }

@@ -6,8 +6,8 @@
 
 pub(crate) mod account;
 pub(crate) mod dmar;
+mod ending;
 pub(crate) mod ext_pool;
-pub(crate) mod ids;
 pub(crate) mod iommu;
 pub(crate) mod iommus;
 pub(crate) mod registry;

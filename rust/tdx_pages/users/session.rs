@@ -7,10 +7,9 @@
 //! IDE streams hold such a reference, so that their session cannot go away under them.
 
 use super::{
-    ids::{
-        Id,
-        Room,
-        Space, //
+    ending::{
+        release,
+        told, //
     },
     registry::{
         Object,
@@ -35,12 +34,14 @@ use crate::abi::{
     Status, //
 };
 use crate::custody::{
+    listed::Recorded,
     memory::{
         Memory,
         Platform, //
     },
     transitions::{
         hand_over,
+        Answer,
         HandOverError,
         Held,
         ReleaseError,
@@ -52,6 +53,11 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
+use crate::seam::ids::{
+    Id,
+    Room,
+    Space, //
+};
 use crate::seam::{
     metadata,
     slot::Door, //
@@ -68,7 +74,8 @@ use kernel::{
         Arc,
         Mutex,
         UniqueArc, //
-    }, //
+    },
+    time::Instant, //
 };
 
 /// A session; to be held in an [`Arc`].
@@ -269,19 +276,25 @@ impl<T: Transport> Session<T> {
     ///
     /// # Errors
     ///
-    /// `EALREADY`-like `EBUSY` if it was connected before; those of [`Talk::run`].
+    /// `EISCONN` if it is connected, or was; those of [`Talk::run`]. After these it may be called again,
+    /// and goes on where it was if the device did not answer.
     pub(crate) fn connect(&self) -> Result<usize> {
         let mut inner = self.inner.lock();
-        if inner.stage != Stage::Created {
+        if !matches!(inner.stage, Stage::Created | Stage::Connecting) {
             pr_err!(
-                "{}: was connected before, and is so once only\n",
+                "{}: is connected, or was, and is so once only\n",
                 self.owner
             );
-            return Err(EBUSY);
+            // CAST: A small number.
+            return Err(Error::from_errno(-(kernel::bindings::EISCONN as i32)));
         }
-        inner.stage = Stage::Connecting;
-        let len = inner.session(self.id(), Task::Connect)?;
-        inner.stage = Stage::Connected;
+        let connected = inner.session(self.id(), Task::Connect);
+        inner.stage = match inner.stage {
+            _ if inner.talk.has_succeeded() => Stage::Connected,
+            Stage::Created if !inner.talk.was_executed() => Stage::Created,
+            _ => Stage::Connecting,
+        };
+        let len = connected?;
         inner.info = inner.talk.device_info(len)?;
         pr_info!("{}: connected, {} bytes of device info\n", self.owner, len);
         Ok(len)
@@ -334,13 +347,15 @@ impl<T: Transport> Session<T> {
         inner.disconnect(self.id())
     }
 
-    /// An exchange for the stream with this id.
-    pub(super) fn manage_keys(&self, stream: u64, operation: KeyManagement) -> Result {
+    /// An exchange for the stream with this id; and whether its leaf was executed.
+    pub(super) fn manage_keys(&self, stream: u64, operation: KeyManagement) -> (Result, bool) {
         let mut inner = self.inner.lock();
-        self.connected(&inner)?;
+        if let Err(error) = self.connected(&inner) {
+            return (Err(error), false);
+        }
         let Inner { door, talk, .. } = &mut *inner;
-        talk.run(self.id(), Errand::Stream(stream, operation, door))?;
-        Ok(())
+        let managed = talk.run(self.id(), Errand::Stream(stream, operation, door));
+        (managed.map(drop), talk.was_executed())
     }
 
     /// A stream's hold on it. Fails unless it is connected.
@@ -361,16 +376,31 @@ impl<T: Transport> Session<T> {
 }
 
 impl<T: Transport> Inner<T> {
+    /// Runs an exchange. One whose message the device has not answered is brought to its end first:
+    /// it has the slot.
     fn session(&mut self, id: u64, task: Task) -> Result<usize> {
         let Self { door, talk, .. } = self;
         let mut slot = door.enter();
+        if let Some(left) = talk.left_over().filter(|left| *left != task) {
+            talk.run(id, Errand::Session(left, &mut slot))?;
+        }
         talk.run(id, Errand::Session(task, &mut slot))
     }
 
-    /// One that fails is not tried again: TDH.SPDM.DELETE says whether it mattered.
+    /// One that fails may be tried again.
     fn disconnect(&mut self, id: u64) -> Result {
+        self.session(id, Task::Disconnect)?;
         self.stage = Stage::Disconnected;
-        self.session(id, Task::Disconnect).map(drop)
+        Ok(())
+    }
+
+    /// There is no later time for it: waits for a TDX Module that is busy, or not ready. It has told
+    /// why, if it fails; TDH.SPDM.DELETE says whether it mattered.
+    fn disconnect_at_the_end(&mut self, kernel: &Kernel, id: u64) {
+        let begin = Instant::now();
+        while self.disconnect(id).is_err() && !self.talk.was_executed() && kernel.seam().wait(begin)
+        {
+        }
     }
 }
 
@@ -425,49 +455,36 @@ pub(super) fn not_created<M>(owner: &Owner, leaf: Leaf, error: HandOverError<M>)
     }
 }
 
-/// Releases control pages by a DELETE, and tells how that went.
-pub(super) fn delete(
-    owner: &Owner,
-    leaf: Leaf,
-    released: Result<Blocks, ReleaseError<Blocks, Kernel>>,
-) {
-    match released {
-        Ok(_pages) => {}
-        // There is no later chance for the leaf, but one for the proof.
-        Err(ReleaseError::StillHeld(held, status)) => {
-            held.quarantine(Why::ReleaseFailed, leaf, status);
-        }
-        // The ledger has said it, unless every page is proved.
-        Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}
-        Err(ReleaseError::Settled(settled)) => pr_err!(
-            "{}: {} gave back a wrong list, but all {} pages are proved and freed\n",
-            owner,
-            leaf,
-            settled.freed
-        ),
-    }
-}
-
 #[pinned_drop]
 impl<T: Transport> PinnedDrop for Session<T> {
     fn drop(self: Pin<&mut Self>) {
         let (kernel, owner) = (&self.kernel, &self.owner);
         // Nobody else has it any more; the lock is for the compiler.
         let mut inner = self.inner.lock();
-        if matches!(inner.stage, Stage::Connecting | Stage::Connected) {
-            // It has told why, if it fails.
-            let _ = inner.disconnect(self.id());
+        if inner.stage == Stage::Connected {
+            inner.disconnect_at_the_end(kernel, self.id());
         }
         let Some(pages) = inner.pages.take() else {
             return;
         };
-        let id = self.id.give_up();
-        let released = pages.release(Leaf::SPDM_DELETE, |recorded| {
-            match recorded.list(kernel.root()) {
-                Ok(listed) => kernel.seam().spdm_delete(id, listed),
-                Err(answer) => answer,
+        let (id, leaf) = (self.id.give_up(), Leaf::SPDM_DELETE);
+        let pages = match release(kernel, leaf, pages, |list| delete(kernel, id, list)) {
+            // Perhaps it was connected, whatever was said of that.
+            Err(ReleaseError::StillHeld(pages, status))
+                if inner.stage == Stage::Connecting && !status.is_not_executed() =>
+            {
+                inner.disconnect_at_the_end(kernel, id);
+                release(kernel, leaf, pages, |list| delete(kernel, id, list))
             }
-        });
-        delete(owner, Leaf::SPDM_DELETE, released);
+            released => released,
+        };
+        told(owner, leaf, pages);
+    }
+}
+
+fn delete<'id>(kernel: &Kernel, id: u64, pages: Recorded<'id, Blocks>) -> Answer<'id> {
+    match pages.list(kernel.root()) {
+        Ok(listed) => kernel.seam().spdm_delete(id, listed),
+        Err(answer) => answer,
     }
 }

@@ -3,14 +3,13 @@
 //! An IDE stream under a session.
 
 use super::{
-    ids::{
-        Id,
-        Room,
-        Space, //
+    ending::{
+        may_pass,
+        release,
+        told, //
     },
     registry::Owner,
     session::{
-        delete,
         not_created,
         Hold,
         Session, //
@@ -46,6 +45,11 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
+use crate::seam::ids::{
+    Id,
+    Room,
+    Space, //
+};
 use crate::seam::{
     call::StreamOperands,
     metadata, //
@@ -57,7 +61,8 @@ use kernel::{
         Arc,
         Mutex,
         UniqueArc, //
-    }, //
+    },
+    time::Instant, //
 };
 
 /// What a stream is to be like. Fields that must be zero cannot be set.
@@ -103,7 +108,9 @@ struct Inner {
 pub(crate) enum Keys {
     /// It has no keys.
     None,
-    /// It has, or may have: they were asked for.
+    /// It may have: they were asked for, and that has not come to a good end.
+    Begun,
+    /// It has.
     SetUp,
     /// They were stopped; after that only its end is left.
     Stopped,
@@ -208,22 +215,30 @@ impl<T: Transport> Stream<T> {
     /// `EINVAL` if that was done before, or its session is not connected any more; those of
     /// [`Talk::run`](super::talk::Talk::run).
     pub(crate) fn set_up_keys(&self) -> Result {
-        self.manage(Keys::None, Keys::SetUp, KeyManagement::SetUp)
+        self.manage(
+            &[Keys::None, Keys::Begun],
+            Keys::SetUp,
+            KeyManagement::SetUp,
+        )
     }
 
     /// Changes the keys. Sleeps. The errors are as above.
     pub(crate) fn refresh_keys(&self) -> Result {
-        self.manage(Keys::SetUp, Keys::SetUp, KeyManagement::Refresh)
+        self.manage(&[Keys::SetUp], Keys::SetUp, KeyManagement::Refresh)
     }
 
     /// Stops the keys; only its end is left then. Sleeps. The errors are as above.
     pub(crate) fn stop_keys(&self) -> Result {
-        self.manage(Keys::SetUp, Keys::Stopped, KeyManagement::Stop)
+        self.manage(
+            &[Keys::SetUp, Keys::Begun],
+            Keys::Stopped,
+            KeyManagement::Stop,
+        )
     }
 
-    fn manage(&self, from: Keys, to: Keys, operation: KeyManagement) -> Result {
+    fn manage(&self, from: &[Keys], to: Keys, operation: KeyManagement) -> Result {
         let mut inner = self.inner.lock();
-        if inner.keys != from {
+        if !from.contains(&inner.keys) {
             pr_err!(
                 "{}: {:?} does not go with its keys, which are {:?}\n",
                 self.owner,
@@ -232,9 +247,14 @@ impl<T: Transport> Stream<T> {
             );
             return Err(EINVAL);
         }
-        // Whatever comes of it: what was begun is stopped at the end.
-        inner.keys = to;
-        self.session.manage_keys(self.id(), operation)
+        let (managed, executed) = self.session.manage_keys(self.id(), operation);
+        if managed.is_ok() {
+            inner.keys = to;
+        } else if executed && inner.keys == Keys::None {
+            // What was begun is stopped at the end.
+            inner.keys = Keys::Begun;
+        }
+        managed
     }
 }
 
@@ -248,24 +268,30 @@ impl<T: Transport> PinnedDrop for Stream<T> {
         let Some(pages) = inner.pages.take() else {
             return;
         };
-        if inner.keys == Keys::SetUp {
+        if matches!(inner.keys, Keys::Begun | Keys::SetUp) {
             // It has told why, if it fails; BLOCK says whether it mattered.
             let _ = session.manage_keys(id, KeyManagement::Stop);
         }
-        let (blocked, status) = kernel.seam().ide_stream_block(session.id(), id);
+        let begin = Instant::now();
+        let (blocked, status) = loop {
+            let (blocked, status) = kernel.seam().ide_stream_block(session.id(), id);
+            if blocked || !may_pass(status) || !kernel.seam().wait(begin) {
+                break (blocked, status);
+            }
+        };
         if !blocked {
             // DELETE wants it blocked, and a stream that may still carry traffic keeps its pages.
             let leaf = Leaf::IDE_STREAM_BLOCK;
             pages.quarantine(Why::ReleaseFailed, leaf, status);
             return;
         }
-        let id = self.id.give_up();
-        let released = pages.release(Leaf::IDE_STREAM_DELETE, |recorded| {
+        let (id, leaf) = (self.id.give_up(), Leaf::IDE_STREAM_DELETE);
+        let released = release(kernel, leaf, pages, |recorded| {
             match recorded.list(kernel.root()) {
                 Ok(listed) => kernel.seam().ide_stream_delete(session.id(), id, listed),
                 Err(answer) => answer,
             }
         });
-        delete(&self.owner, Leaf::IDE_STREAM_DELETE, released);
+        told(&self.owner, leaf, released);
     }
 }

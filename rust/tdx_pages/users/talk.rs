@@ -28,18 +28,19 @@ use crate::custody::{
         Shared,
         Told, //
     },
-    memory::{
-        Memory,
-        Platform, //
-    },
+    memory::Memory,
     transitions::Answer, //
 };
 use crate::mm::{
     blocks::Node,
-    root::Published,
+    root::{
+        Lasting,
+        Own, //
+    },
     Blocks, //
 };
 use crate::platform::Kernel;
+use crate::print::may_tell;
 use crate::seam::{
     slot::{
         Door,
@@ -98,7 +99,31 @@ const UPDATE_MAILBOX: Place = Place {
     response: 3,
     request: 4,
 };
-const FOLIOS: usize = 5;
+/// And so have the keys of streams, which are no extension SEAMCALLs.
+const KEYS_MAILBOX: Place = Place {
+    response: 5,
+    request: 6,
+};
+const MAILBOXES: [Place; 3] = [MAILBOX, UPDATE_MAILBOX, KEYS_MAILBOX];
+const FOLIOS: usize = 7;
+
+/// What is written over device info of before, so that what the TDX Module does not write is nothing.
+static NOTHING: [u8; PAGE] = [0; PAGE];
+
+/// A message that its device has not answered. The leaf waits for that answer and for nothing else,
+/// so it is sent again before the leaf is called again.
+#[derive(Clone, Copy)]
+struct Unanswered {
+    what: What,
+    len: u64,
+}
+
+/// What an exchange is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Session(Task),
+    Stream(u64, KeyManagement),
+}
 
 /// What an exchange is for.
 pub(crate) enum Errand<'a, 's> {
@@ -129,6 +154,22 @@ impl Errand<'_, '_> {
         }
     }
 
+    const fn what(&self) -> What {
+        match self {
+            Self::Session(task, _) => What::Session(*task),
+            Self::Stream(id, operation, _) => What::Stream(*id, *operation),
+        }
+    }
+
+    /// Which of the mailboxes.
+    const fn mailbox(&self) -> usize {
+        match self {
+            Self::Stream(..) => 2,
+            _ if self.is_key_update() => 1,
+            _ => 0,
+        }
+    }
+
     const fn is_key_update(&self) -> bool {
         matches!(self, Self::Session(Task::Manage(Management::KeyUpdate), _))
     }
@@ -147,8 +188,14 @@ pub(crate) struct Talk<T> {
     owner: Owner,
     transport: T,
     pages: Lending<Kernel>,
+    // The list of the pages for device info: one for all steps, whose operands must be the same.
+    info: Option<Told<Lasting>>,
     request: KVec<u8>,
     response: KVec<u8>,
+    unanswered: [Option<Unanswered>; MAILBOXES.len()],
+    // Of the last exchange: a leaf went further than to say that it is busy; and it succeeded.
+    executed: bool,
+    succeeded: bool,
 }
 
 impl<T: Transport> Talk<T> {
@@ -165,13 +212,18 @@ impl<T: Transport> Talk<T> {
         let pages = Blocks::with_folios(&[1; FOLIOS], info, node)?;
         pages.write(CONFIG * PAGE, &config.word().to_le_bytes())?;
         let pages = Lending::new(kernel, owner, pages).map_err(|(why, _)| Error::from(why))?;
+        let info = pages.tell(Own::new()?);
         Ok(Self {
             kernel: kernel.clone(),
             owner: owner.clone(),
             transport,
             pages,
+            info,
             request: KVec::from_elem(0, MAX_PAYLOAD, GFP_KERNEL)?,
             response: KVec::from_elem(0, MAX_PAYLOAD, GFP_KERNEL)?,
+            unanswered: [None; MAILBOXES.len()],
+            executed: false,
+            succeeded: false,
         })
     }
 
@@ -184,34 +236,50 @@ impl<T: Transport> Talk<T> {
     /// one that cannot be, or for an exchange without end, `ENOMEM`, `ESHUTDOWN`, and whatever the
     /// transport says. Each is told in one line.
     pub(crate) fn run(&mut self, session: u64, mut errand: Errand<'_, '_>) -> Result<usize> {
-        let leaf = errand.leaf();
-        let place = if errand.is_key_update() {
-            UPDATE_MAILBOX
-        } else {
-            MAILBOX
-        };
-        let kernel = self.kernel.clone();
-        let mut info = None;
+        let (leaf, what, mailbox) = (errand.leaf(), errand.what(), errand.mailbox());
+        self.executed = false;
+        self.succeeded = false;
         if errand.brings_device_info() {
-            // One list for all steps: their operands must be the same.
-            info = self.pages.tell(kernel.root());
+            self.clear_info()?;
         }
+        if let Some(left) = self.unanswered(mailbox).filter(|left| left.what == what) {
+            self.executed = true;
+            self.pass_on(leaf, mailbox, left.len)?;
+        }
+        // Another exchange in the same mailbox is the end of the one before.
+        self.remember(mailbox, None);
         let mut updates = 0;
         for _ in 0..MAX_MESSAGES {
-            let (status, len) = self.step(session, &mut errand, place, &mut info)?;
+            let (status, len) = self.step(session, &mut errand, mailbox)?;
+            self.executed |= !(status.is_not_executed() || status.is_recoverable());
             if status.is_success_class() {
+                self.succeeded = true;
                 return self.ended(&errand, len);
             }
             match status {
-                Status::SPDM_REQUEST => self.pass_on(leaf, place, len)?,
+                Status::SPDM_REQUEST => {
+                    self.remember(mailbox, Some(Unanswered { what, len }));
+                    self.pass_on(leaf, mailbox, len)?;
+                    self.remember(mailbox, None);
+                }
                 Status::SPDM_SESSION_KEY_REQUIRE_REFRESH
                     if !errand.is_key_update() && updates < MAX_UPDATES =>
                 {
                     updates += 1;
                     self.update_key(session, &mut errand)?;
                 }
+                Status::HOST_DOWN => {
+                    pr_err!(
+                        "{}: {} not called, the system goes down\n",
+                        self.owner,
+                        leaf
+                    );
+                    return Err(ESHUTDOWN);
+                }
                 _ => {
-                    pr_err!("{}: {} answered {}\n", self.owner, leaf, status);
+                    if may_tell() {
+                        pr_err!("{}: {} answered {}\n", self.owner, leaf, status);
+                    }
                     return Err(if status.is_recoverable() { EBUSY } else { EIO });
                 }
             }
@@ -235,6 +303,49 @@ impl<T: Transport> Talk<T> {
                 self.run(session, Errand::Session(task, &mut slot))?
             }
         };
+        // The exchange around it was, and has not succeeded yet.
+        self.executed = true;
+        self.succeeded = false;
+        Ok(())
+    }
+
+    /// Whether the last exchange went further than that its leaf was busy, or not executed.
+    pub(crate) fn was_executed(&self) -> bool {
+        self.executed
+    }
+
+    /// Whether its leaf succeeded, whatever else was wrong.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.succeeded
+    }
+
+    /// What a device has not answered, of the session's own exchanges: the slot is taken by it.
+    pub(crate) fn left_over(&self) -> Option<Task> {
+        let mut left = [0, 1]
+            .into_iter()
+            .filter_map(|mailbox| self.unanswered(mailbox));
+        left.find_map(|left| match left.what {
+            What::Session(task) => Some(task),
+            What::Stream(..) => None,
+        })
+    }
+
+    fn unanswered(&self, mailbox: usize) -> Option<Unanswered> {
+        self.unanswered.get(mailbox).copied().flatten()
+    }
+
+    fn remember(&mut self, mailbox: usize, message: Option<Unanswered>) {
+        if let Some(slot) = self.unanswered.get_mut(mailbox) {
+            *slot = message;
+        }
+    }
+
+    /// Clears the pages for device info.
+    fn clear_info(&self) -> Result {
+        let pages = self.pages.memory().ok_or(EIO)?;
+        for page in FOLIOS..pages.pages() {
+            pages.write(page * PAGE, &NOTHING)?;
+        }
         Ok(())
     }
 
@@ -244,11 +355,11 @@ impl<T: Transport> Talk<T> {
         &mut self,
         session: u64,
         errand: &mut Errand<'_, '_>,
-        place: Place,
-        info: &mut Option<Told<Published<'_>>>,
+        mailbox: usize,
     ) -> Result<(Status, u64)> {
         let mut len = 0;
-        let seam = self.kernel.seam();
+        let (seam, info) = (self.kernel.seam(), &mut self.info);
+        let place = place(mailbox);
         let lent = self.pages.lend(errand.leaf(), |shared| {
             let (answer, said) = call(seam, session, errand, place, shared, info);
             len = said;
@@ -257,7 +368,10 @@ impl<T: Transport> Talk<T> {
         match lent {
             Ok(status) => Ok((status, len)),
             // The ledger has said it.
-            Err(Some(_settled)) => Err(EIO),
+            Err(Some(_settled)) => {
+                self.executed = true;
+                Err(EIO)
+            }
             Err(None) => {
                 self.gone();
                 Err(EIO)
@@ -274,7 +388,8 @@ impl<T: Transport> Talk<T> {
     }
 
     /// Passes a request on, and puts the response where the leaf reads it.
-    fn pass_on(&mut self, leaf: Leaf, place: Place, len: u64) -> Result {
+    fn pass_on(&mut self, leaf: Leaf, mailbox: usize, len: u64) -> Result {
+        let place = place(mailbox);
         let pages = self.pages.memory().ok_or(EIO)?;
         let mut header = [0; HEADER_BYTES as usize];
         pages.read(place.request * PAGE, &mut header)?;
@@ -359,6 +474,10 @@ impl<T: Transport> Talk<T> {
     }
 }
 
+fn place(mailbox: usize) -> Place {
+    MAILBOXES.get(mailbox).copied().unwrap_or(MAILBOX)
+}
+
 const fn header_bytes() -> usize {
     // CAST: Eight.
     HEADER_BYTES as usize
@@ -371,7 +490,7 @@ fn call<'id>(
     errand: &mut Errand<'_, '_>,
     place: Place,
     pages: Shared<'id, Blocks>,
-    info: &mut Option<Told<Published<'_>>>,
+    info: &mut Option<Told<Lasting>>,
 ) -> (Answer<'id>, u64) {
     match errand {
         Errand::Session(Task::Connect, slot) => {

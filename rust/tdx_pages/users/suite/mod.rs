@@ -10,6 +10,7 @@ mod late;
 mod pool;
 mod registry;
 mod session;
+mod trouble;
 
 use crate::abi::{
     field::{

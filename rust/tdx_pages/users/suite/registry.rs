@@ -12,11 +12,11 @@ mod tests {
         Blocks, //
     };
     use crate::platform::Kernel;
+    use crate::seam::ids::{
+        Room,
+        Space, //
+    };
     use crate::users::{
-        ids::{
-            Room,
-            Space, //
-        },
         registry::Registration, //
     };
 

@@ -52,6 +52,11 @@ impl Ids {
             taken <- new_mutex!(RBTree::new()),
         })
     }
+
+    /// Whether an object that lives has this id.
+    pub(super) fn is_taken(&self, space: Space, id: u64) -> bool {
+        self.taken.lock().get(&(space, id)).is_some()
+    }
 }
 
 /// Room for an id that is about to be given.
@@ -66,7 +71,7 @@ impl Room {
     /// Takes an id that was given. [`None`] if another object has it.
     pub(crate) fn take(self, kernel: &Kernel, space: Space, id: u64) -> Option<Id> {
         let key = (space, id);
-        let mut taken = kernel.ids().taken.lock();
+        let mut taken = kernel.seam().ids().taken.lock();
         if taken.get(&key).is_some() {
             return None;
         }
@@ -107,7 +112,7 @@ impl Id {
             return;
         }
         let key = (self.space, self.id);
-        let node = self.kernel.ids().taken.lock().remove_node(&key);
+        let node = self.kernel.seam().ids().taken.lock().remove_node(&key);
         // Freed without the lock.
         drop(node);
     }

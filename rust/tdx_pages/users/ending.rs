@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of an object: the leaf that releases its pages is called now or never.
+
+use super::registry::Owner;
+use crate::abi::{
+    Leaf,
+    Status, //
+};
+use crate::custody::{
+    listed::Recorded,
+    memory::{
+        Lend,
+        Memory, //
+    },
+    transitions::{
+        Answer,
+        Held,
+        ReleaseError,
+        Why, //
+    }, //
+};
+use crate::mm::Blocks;
+use crate::platform::Kernel;
+use kernel::{
+    prelude::*,
+    time::Instant, //
+};
+
+/// Whether another call may not meet what this one met: a TDX Module that is busy, or is not ready
+/// because it is being updated, or a CPU that has left VMX.
+pub(super) fn may_pass(status: Status) -> bool {
+    status.is_recoverable() || status.is_not_executed() && status != Status::HOST_DOWN
+}
+
+/// Releases pages by a leaf that has no later chance: what may pass is waited for. Sleeps.
+pub(super) fn release<T: Lend<Memory = Blocks>>(
+    kernel: &Kernel,
+    leaf: Leaf,
+    mut held: Held<T, Kernel>,
+    call: impl for<'id> Fn(Recorded<'id, Blocks>) -> Answer<'id>,
+) -> Result<T, ReleaseError<T, Kernel>> {
+    let begin = Instant::now();
+    loop {
+        match held.release(leaf, |recorded| call(recorded)) {
+            Err(ReleaseError::StillHeld(same, status))
+                if may_pass(status) && kernel.seam().wait(begin) =>
+            {
+                held = same;
+            }
+            released => return released,
+        }
+    }
+}
+
+/// Tells how it went. The number of pages that are the host's again; [`None`] if that was not all,
+/// or not in order.
+pub(super) fn told<T: Lend<Memory = Blocks>>(
+    owner: &Owner,
+    leaf: Leaf,
+    released: Result<T, ReleaseError<T, Kernel>>,
+) -> Option<usize> {
+    match released {
+        Ok(object) => return Some(object.into_memory().pages()),
+        // There is no later chance for the leaf, but one for the proof.
+        Err(ReleaseError::StillHeld(held, status)) => {
+            held.quarantine(Why::ReleaseFailed, leaf, status);
+        }
+        // The ledger has said it, unless every page is proved.
+        Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}
+        Err(ReleaseError::Settled(settled)) => pr_err!(
+            "{}: {} gave back a wrong list, but all {} pages are proved and freed\n",
+            owner,
+            leaf,
+            settled.freed
+        ),
+    }
+    None
+}
