@@ -1,51 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The trace points: an IOMMU's pages on their way out, into quarantine, and back.
+# The trace points: the objects of a driver from hand-over to their end, one of
+# which goes into quarantine.
 
 . /guest/lib.sh
-plan 18
+plan 22
 
 trace=/sys/kernel/debug/tracing
 failed=0xc000030000000002 # TDX_PAGE_METADATA_INCORRECT on RDX
+sample=/tdx_pages_sample.ko
 
-# Events without task, CPU and time.  When a kernel module goes that was traced, so
-# does the buffer: it is read as it fills.
-events() { sed -n 's/^.*: \(tdx_pages_[a-z_]*: .*\)$/\1/p' /tmp/trace; }
+# Events without task, CPU and time.
+events() { sed -n 's/^.*: \(tdx_pages_[a-z_]*: .*\)$/\1/p' $trace/trace; }
 many() { events | grep -cE "^$1"; }
 
-scenario "from hand-over to quarantine and back"
+scenario "a session from hand-over to quarantine, and back"
 check "tdx_emu loads" insmod /tdx_emu.ko pool_pages=600
-check "CLEAR is to fail" tell fail TDH.IOMMU.CLEAR 1 1 $failed
 # From the first event on, before there is such a module.
 check "ask for its events" eval 'echo ":mod:tdx_pages" >$trace/set_event'
-cat $trace/trace_pipe >/tmp/trace &
-pipe=$!
-check "tdx_pages loads" load global_keyid=32
-# What the reader has not got yet goes with the module: stop before its very end.
-rmmod tdx_pages &
-wait $!
-check "tdx_pages is gone" not_loaded tdx_pages
-kill $pipe
+check "tdx_pages loads" load iommu=0 global_keyid=32
+check "DELETE is to fail" tell fail TDH.SPDM.DELETE 1 1 $failed
+# It forgets a session with a stream, an IOMMU and an array: they are ended with it.
+check "a driver that leaks" insmod $sample scenario=leak
+check "ask for a try" eval 'echo 1 >$pages/retry'
+check "the TDX Module forgets" tell reset
+check "ask for another try" eval 'echo 1 >$pages/retry'
 section "trace" events
 
-same "objects on record" 3 "$(many 'tdx_pages_hand_over: ')"
+session="session 0000:01:00.0: 3 pages"
 same "held for good" "tdx_pages_held_for_good: ext_pool: 600 pages" "$(events | grep ' ext_pool: ' | tail -n 1)"
-# Twice, and once more after the release that failed; and so the releases.
-same "held" 3 "$(many 'tdx_pages_held: iommu 0xfed9[01]000: 12 pages$')"
-same "releases begun" 3 "$(many 'tdx_pages_release: iommu 0xfed9[01]000: 12 pages$')"
-same "back at once" 1 "$(many 'tdx_pages_back: iommu 0xfed9[01]000: 12 pages$')"
+same "handed over" 1 "$(many "tdx_pages_hand_over: sample $session\$")"
+same "release begun" 1 "$(many "tdx_pages_release: sample $session\$" | sed 's/^[1-9][0-9]*$/1/')"
 same "into quarantine, with the cause" 1 \
-	"$(many 'tdx_pages_quarantined: iommu 0xfed9[01]000: 12 pages, release failed: TDH.IOMMU.CLEAR answered TDX_PAGE_METADATA_INCORRECT on RDX ')"
-same "SEAMCALLs of SETUP, decoded" 2 \
-	"$(many 'tdx_pages_seamcall: TDH.IOMMU.SETUP answered TDX_SUCCESS .success, 0x0000000000000000. .0x?0. after [0-9]+ ns$')"
-same "SEAMCALLs of CLEAR that failed" 1 \
-	"$(many 'tdx_pages_seamcall: TDH.IOMMU.CLEAR answered TDX_PAGE_METADATA_INCORRECT on RDX ')"
-same "proofs" 12 "$(many 'tdx_pages_proof: 0x[0-9a-f]+000: TDX_SUCCESS ')"
-same "as many as the TDX Module counted" "$(succeeded TDH.PHYMEM.PAGE.WBINVD)" \
-	"$(many 'tdx_pages_seamcall: TDH.PHYMEM.PAGE.WBINVD answered TDX_SUCCESS ')"
+	"$(many "tdx_pages_quarantined: sample $session, release failed: TDH.SPDM.DELETE answered TDX_PAGE_METADATA_INCORRECT on RDX ")"
+same "tried in vain" 1 "$(many 'tdx_pages_retried: sample session 0000:01:00.0: 0 pages proved, 3 left$')"
+same "proved" 1 "$(many 'tdx_pages_retried: sample session 0000:01:00.0: 3 pages proved, 0 left$')"
+same "the stream is back" 1 "$(many 'tdx_pages_back: sample stream 0 of 0000:01:00.0: 1 pages$')"
+same "SEAMCALLs of CONNECT, decoded" "3 1" \
+	"$(many 'tdx_pages_seamcall: TDH.SPDM.CONNECT answered TDX_SPDM_REQUEST ') $(many 'tdx_pages_seamcall: TDH.SPDM.CONNECT answered TDX_SUCCESS .success, 0x0000000000000000. .0x?0. after [0-9]+ ns$')"
+same "the SEAMCALL of DELETE" 1 \
+	"$(many 'tdx_pages_seamcall: TDH.SPDM.DELETE answered TDX_PAGE_METADATA_INCORRECT on RDX ')"
+same "proofs" 1 "$(many 'tdx_pages_proof: 0x[0-9a-f]+000: TDX_SUCCESS ' | sed 's/^[1-9][0-9]*$/1/')"
 
 scenario "nobody listens"
+check "the driver goes" rmmod tdx_pages_sample
 check "no more events" eval 'echo >$trace/set_event; echo >$trace/trace'
-check "tdx_pages loads" load global_keyid=32 pool=0
-check "nothing is traced" eval '! grep -q tdx_pages_ $trace/trace'
-unload
+check "a driver that leaks" insmod $sample scenario=leak
+check "nothing is traced" test -z "$(events)"
