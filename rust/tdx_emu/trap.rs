@@ -13,7 +13,10 @@ use super::{
 };
 use core::{
     cell::UnsafeCell,
-    mem::offset_of, //
+    mem::{
+        offset_of,
+        MaybeUninit, //
+    }, //
 };
 use kernel::{
     error::to_result,
@@ -66,11 +69,18 @@ unsafe impl Sync for Emu {}
 
 impl Emu {
     /// A model on `memory` that nobody can reach yet. `config` has passed its check.
-    // It is some kilobytes on its way to the heap, which must not be in the caller's frame as well.
-    #[inline(never)]
     pub(crate) fn new(memory: Memory, config: Config) -> Result<KBox<Self>> {
-        let model = UnsafeCell::new(Model::new(memory, config));
-        Ok(KBox::new(Self { model }, GFP_KERNEL)?)
+        let mut emu = KBox::<Self>::new_uninit(GFP_KERNEL)?;
+        let at = emu.as_mut_ptr();
+        // SAFETY: It is valid for writes, nobody else knows it, and what is not initialised may be
+        // taken for just that.
+        let place = unsafe {
+            let model: *mut MaybeUninit<Model<Memory>> = (&raw mut (*at).model).cast();
+            &mut *model
+        };
+        Model::init(place, memory, config);
+        // SAFETY: The model is all there is in it.
+        Ok(unsafe { emu.assume_init() })
     }
 
     /// Runs `act` on the model, with interrupts off: it must be short, and must neither sleep nor

@@ -7,8 +7,8 @@ use crate::abi::{
     Status, //
 };
 
-/// Entries that are kept: few, since the model is on a stack on its way to the heap.
-pub(crate) const ENTRIES: usize = 128;
+/// Entries that are kept.
+pub(crate) const ENTRIES: usize = 256;
 
 /// Calls of one leaf, one after the other, that all answered the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,11 @@ impl Journal {
         ring: [Entry::NONE; ENTRIES],
         made: 0,
     };
+
+    /// As if nothing had been called.
+    pub(crate) fn clear(&mut self) {
+        self.made = 0;
+    }
 
     /// Notes a call.
     pub(crate) fn note(&mut self, leaf: Leaf, status: Status) {
@@ -115,6 +120,10 @@ mod tests {
         }
         let kept = entries(&journal);
         assert_eq!(kept.len(), ENTRIES);
-        assert_eq!((kept[0], kept[ENTRIES - 1]), ((10, 1), (137, 1)));
+        assert_eq!((kept[0], kept[ENTRIES - 1]), ((10, 1), (265, 1)));
+        journal.clear();
+        assert_eq!(journal.get(0), None);
+        journal.note(Leaf::from_raw(265), Status::SUCCESS);
+        assert_eq!(entries(&journal), [(265, 1)]);
     }
 }

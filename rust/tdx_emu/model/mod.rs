@@ -68,6 +68,7 @@ use crate::abi::{
     Leaf,
     Status, //
 };
+use core::mem::MaybeUninit;
 
 /// The software TDX Module.
 #[derive(Clone)]
@@ -90,11 +91,23 @@ pub(crate) struct Model<M> {
 }
 
 impl<M: Machine> Model<M> {
-    /// A TDX Module on `machine` that owns nothing.
+    /// Makes a TDX Module on `machine` that owns nothing, in the place where it is to stay.
     ///
-    /// `config` must have passed [`Config::check`].
-    pub(crate) fn new(machine: M, config: Config) -> Self {
-        Self {
+    /// It is larger than a kernel stack bears, so that it is made part by part. `config` must have
+    /// passed [`Config::check`].
+    pub(crate) fn init(place: &mut MaybeUninit<Self>, machine: M, config: Config) -> &mut Self {
+        let at = place.as_mut_ptr();
+        macro_rules! write {
+            ($($field:ident: $value:expr,)+) => {
+                // A field that is forgotten here does not compile.
+                let _ = |model: Self| {
+                    let Self { $($field: _),+ } = model;
+                };
+                // SAFETY: `at` is valid for writes; each field is written before any is read.
+                $(unsafe { (&raw mut (*at).$field).write($value) };)+
+            };
+        }
+        write! {
             pages: Pages::new(machine, config.phys_bits),
             fields: Fields::new(&config),
             iommus: Iommus::NONE,
@@ -107,8 +120,19 @@ impl<M: Machine> Model<M> {
             manners: Manners::USUAL,
             updating: false,
             late: config.profile_late,
-            config,
+            config: config,
         }
+        // SAFETY: Every field is written.
+        unsafe { place.assume_init_mut() }
+    }
+
+    /// The same by value, where there is stack enough.
+    #[cfg(test)]
+    pub(crate) fn new(machine: M, config: Config) -> Self {
+        let mut place = MaybeUninit::uninit();
+        Self::init(&mut place, machine, config);
+        // SAFETY: `init()` has done that.
+        unsafe { place.assume_init() }
     }
 
     /// Answers a SEAMCALL: takes leaf and operands from the registers and puts status and outputs
@@ -209,7 +233,7 @@ impl<M: Machine> Model<M> {
         self.faults = Faults::NONE;
         self.resume = Resume::NOTHING;
         self.counters = Counters::default();
-        self.journal = Journal::EMPTY;
+        self.journal.clear();
         self.ext_ready = false;
         self.ext_slot = ExtSlot::FREE;
         self.manners = Manners::USUAL;
