@@ -7,7 +7,8 @@
 //! any virtual machine.
 //!
 //! The `model` decides; it is pure, and is tested on the host. Everything else here gives it the
-//! memory of the machine (`memory`), the instruction (`trap`) and a face (`debugfs`).
+//! memory of the machine (`memory`), the instruction (`trap`), an eye on the host (`watch`, `report`)
+//! and a face (`debugfs`).
 
 use kernel::prelude::*;
 
@@ -22,10 +23,17 @@ mod memory;
 #[path = "tdx_emu/model/mod.rs"]
 mod model;
 #[cfg(TDX_PAGES_KUNIT)]
+#[path = "tdx_emu/planted.rs"]
+mod planted;
+#[path = "tdx_emu/report.rs"]
+mod report;
+#[cfg(TDX_PAGES_KUNIT)]
 #[path = "tdx_emu/suite.rs"]
 mod suite;
 #[path = "tdx_emu/trap.rs"]
 mod trap;
+#[path = "tdx_emu/watch.rs"]
+mod watch;
 
 use self::{
     debugfs::Files,
@@ -86,7 +94,7 @@ module! {
         },
         memory_mb: u64 {
             default: 8192,
-            description: "Most memory to keep page states for, in MiB; 4 bytes a page (8192)",
+            description: "Most memory to keep page states for, in MiB; 8 bytes a page (8192)",
         },
     },
 }

@@ -12,7 +12,7 @@ COMPLAINTS = [
     r"sleeping function called", r"scheduling while atomic", r"stalls? on CPU", r"soft lockup",
     r"blocked for more than", r"list_(add|del) corruption", r"Bad page", r"page allocation failure",
     r"Out of memory", r"oom-kill", r"rust_kernel: panicked", r"tdx_(pages|emu): panicked",
-    r"ODEBUG", r"workqueue: .*hogged", r"unchecked MSR", r"unexpectedly freed",
+    r"tdx_emu: host bug", r"ODEBUG", r"workqueue: .*hogged", r"unchecked MSR", r"unexpectedly freed",
 ]
 COMPLAINT = re.compile("|".join(COMPLAINTS))
 # What a debug kernel says of itself while it boots.

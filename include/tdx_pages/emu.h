@@ -28,9 +28,11 @@ struct tdx_emu_regs {
 	u64 rbx;
 	u64 rdi;
 	u64 rsi;
+	/* Where the instruction is: no operand, but worth a line. */
+	u64 rip;
 };
 
-static_assert(sizeof(struct tdx_emu_regs) == 14 * sizeof(u64));
+static_assert(sizeof(struct tdx_emu_regs) == 15 * sizeof(u64));
 
 /* What is at an HPA. */
 enum tdx_emu_kind {
@@ -50,8 +52,13 @@ bool tdx_emu_write(u64 hpa, unsigned int index, u64 word);
 bool tdx_emu_fill(u64 hpa, u64 seed);
 unsigned int tdx_emu_check(u64 hpa, u64 seed);
 
-/* emu_memory.c: for the KUnit suite only. */
+/* emu_test.c: for the KUnit suites only. */
 u64 tdx_emu_page_hpa(struct page *page);
+void tdx_emu_test_seamcall(struct tdx_emu_regs *regs);
+u64 tdx_emu_test_alloc(unsigned int order);
+void tdx_emu_test_free(u64 hpa, unsigned int order);
+void tdx_emu_test_flush(u64 hpa, unsigned int bytes);
+void tdx_emu_test_skip(const char *why);
 
 /* emu_memory.c: the platform. */
 unsigned int tdx_emu_phys_bits(void);
@@ -66,15 +73,30 @@ unsigned long tdx_emu_lock(void);
 void tdx_emu_unlock(unsigned long flags);
 void tdx_emu_resched(void);
 
+/* emu_watch.c: what the host does beside SEAMCALLs. */
+#define TDX_EMU_SEES_FREES	1
+#define TDX_EMU_SEES_FLUSHES	2
+unsigned int tdx_emu_watch(void *emu, const u64 *states, size_t count);
+void tdx_emu_unwatch(void);
+
+/* emu_report.c: what is said of a mistake of the host. */
+void tdx_emu_say(const char *text, u64 ip);
+void tdx_emu_say_callers(u64 ip);
+
 /* emu_debugfs.c: files that hold the kernel module while they are open. */
 void tdx_emu_debugfs_add(void *emu);
 void tdx_emu_debugfs_remove(void);
+void tdx_emu_show_symbol(struct seq_file *m, u64 ip);
 
 /* What the C members call; Rust, in rust/tdx_emu/. */
 #define TDX_EMU_OWNS_PAGES	1
 #define TDX_EMU_HAS_NEWS	2
 unsigned int tdx_emu_seamcall(void *emu, struct tdx_emu_regs *regs);
 void tdx_emu_report(void *emu);
+#define TDX_EMU_FREED_HELD	1
+#define TDX_EMU_FREED_UNPROVED	2
+unsigned int tdx_emu_freed(void *emu, u64 hpa);
+void tdx_emu_written_back(void *emu, u64 hpa);
 void tdx_emu_show_state(struct seq_file *m, void *emu);
 void tdx_emu_show_seamcalls(struct seq_file *m, void *emu);
 void tdx_emu_show_journal(struct seq_file *m, void *emu);

@@ -90,6 +90,10 @@ pub(crate) enum Control {
     /// Lie about an id, once. In: RCX number of a leaf that gives one, RDX what its next success says
     /// instead of the true one.
     Id = 15,
+    /// Host bugs of one kind since the last reset. In: RCX kind, as they stand in debugfs from 0
+    /// on. Out: RDX = 1 if it is looked for, R8 how many; of the first one R9 page, R10 detail and
+    /// R11 the address of the instruction.
+    HostBugs = 16,
 }
 
 impl Control {
@@ -118,6 +122,7 @@ impl Control {
             Self::Objects,
             Self::Profile,
             Self::Id,
+            Self::HostBugs,
         ]
         .into_iter()
         .find(|control| control.leaf().raw() == rax)
@@ -130,12 +135,12 @@ mod tests {
 
     #[test]
     fn a_real_tdx_module_refuses_every_control_call() {
-        for n in 0..=15 {
+        for n in 0..=16 {
             let control = Control::from_raw(MARK | n).unwrap();
             assert!(control.leaf().has_reserved_bits());
             assert_eq!(control.leaf().raw() >> 63, 0);
         }
-        assert_eq!(Control::from_raw(MARK | 16), None);
+        assert_eq!(Control::from_raw(MARK | 17), None);
         assert_eq!(Control::from_raw(7), None);
     }
 }

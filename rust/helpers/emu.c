@@ -74,7 +74,7 @@ static void from_pt_regs(struct tdx_emu_regs *to, const struct pt_regs *from)
 		.r8 = from->r8, .r9 = from->r9, .r10 = from->r10,
 		.r11 = from->r11, .r12 = from->r12, .r13 = from->r13,
 		.r14 = from->r14, .r15 = from->r15, .rbx = from->bx,
-		.rdi = from->di, .rsi = from->si,
+		.rdi = from->di, .rsi = from->si, .rip = from->ip,
 	};
 }
 

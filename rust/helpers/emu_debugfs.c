@@ -43,6 +43,12 @@ static int journal_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(journal);
 
+/* Rust has no %pS. */
+void tdx_emu_show_symbol(struct seq_file *m, u64 ip)
+{
+	seq_printf(m, ", by %pS", (void *)ip);
+}
+
 static ssize_t control_write(struct file *file, const char __user *from,
 			     size_t len, loff_t *pos)
 {

@@ -143,10 +143,3 @@ fault:
 	pagefault_enable();
 	return TDX_EMU_UNREADABLE;
 }
-
-#ifdef TDX_PAGES_KUNIT
-u64 tdx_emu_page_hpa(struct page *page)
-{
-	return page_to_phys(page);
-}
-#endif

@@ -14,6 +14,7 @@ use super::{
         counters::Counter,
         journal::ENTRIES, //
     },
+    report::report,
     trap::{
         self,
         Emu,
@@ -61,7 +62,7 @@ fn inspect_owned(emu: &Emu) {
         // SAFETY: It may sleep here: debugfs files are read by processes.
         unsafe { bindings::tdx_emu_resched() };
     }
-    trap::report(emu);
+    report(emu);
 }
 
 /// The file `state`.
@@ -71,12 +72,14 @@ fn inspect_owned(emu: &Emu) {
 /// `m` is a seq_file that is being shown, `emu` what [`Files::new`] gave.
 #[no_mangle]
 unsafe extern "C" fn tdx_emu_show_state(m: *mut bindings::seq_file, emu: *mut c_void) {
+    let file = m;
     // SAFETY: The caller vouches for it; the types are the same.
     let m = unsafe { SeqFile::from_raw(m.cast()) };
     // SAFETY: It lives as long as the files.
     let emu = unsafe { &*emu.cast::<Emu>().cast_const() };
     inspect_owned(emu);
-    let (balance, bugs) = emu.with(|model| (model.balance(), model.bugs().clone()));
+    let (balance, bugs, watch) =
+        emu.with(|model| (model.balance(), model.bugs().clone(), model.watched()));
     let (iommus, sessions, streams) = emu.with(|model| {
         (
             model.iommu_count(),
@@ -99,9 +102,17 @@ unsafe extern "C" fn tdx_emu_show_state(m: *mut bindings::seq_file, emu: *mut c_
         seq_print!(m, "{} {}\n", key, value);
     }
     for bug in Bug::ALL {
+        if !watch.sees(bug) {
+            seq_print!(m, "{} skip\n", bug.key());
+            continue;
+        }
         seq_print!(m, "{} {}", bug.key(), bugs.count(bug));
         if let Some(first) = bugs.first(bug) {
             seq_print!(m, " first: {}", core::format_args!("{first}"));
+            if first.place.caller != 0 {
+                // SAFETY: `file` is a seq_file that is being shown; any address will do.
+                unsafe { bindings::tdx_emu_show_symbol(file, first.place.caller) };
+            }
         }
         seq_print!(m, "\n");
     }

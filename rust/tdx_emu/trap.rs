@@ -9,7 +9,8 @@ use super::{
         Config,
         Model,
         Regs, //
-    }, //
+    },
+    watch::Watching, //
 };
 use core::{
     cell::UnsafeCell,
@@ -28,7 +29,7 @@ const _: () = {
     assert!(size_of::<Regs>() == size_of::<bindings::tdx_emu_regs>());
     assert!(offset_of!(Regs, r8) == offset_of!(bindings::tdx_emu_regs, r8));
     assert!(offset_of!(Regs, r15) == offset_of!(bindings::tdx_emu_regs, r15));
-    assert!(offset_of!(Regs, rsi) == offset_of!(bindings::tdx_emu_regs, rsi));
+    assert!(offset_of!(Regs, rip) == offset_of!(bindings::tdx_emu_regs, rip));
 };
 
 /// Whether a real TDX Module may be here.
@@ -94,17 +95,24 @@ impl Emu {
 
 /// The software TDX Module, answering.
 pub(crate) struct Trap {
+    // Dropped first: it stands on the other.
+    _watching: Watching,
     emu: KBox<Emu>,
 }
 
 impl Trap {
     /// From here on SEAMCALL is answered.
     pub(crate) fn new(emu: KBox<Emu>) -> Result<Self> {
+        // SAFETY: `emu` is in a box, so it stays where it is, and is dropped after this.
+        let watching = unsafe { Watching::new(&emu) };
         let context: *const Emu = &*emu;
         // SAFETY: `emu` is in a box, so it stays where it is, and `Self` keeps it until after
         // `tdx_emu_stop()`.
         to_result(unsafe { bindings::tdx_emu_start(context.cast_mut().cast()) })?;
-        Ok(Self { emu })
+        Ok(Self {
+            _watching: watching,
+            emu,
+        })
     }
 
     /// What is behind it.
@@ -147,25 +155,6 @@ unsafe extern "C" fn tdx_emu_seamcall(
         told |= bindings::TDX_EMU_HAS_NEWS;
     }
     told
-}
-
-/// Prints what the host did wrong, the first time for each kind.
-///
-/// # Safety
-///
-/// `emu` is the pointer given to `tdx_emu_start()`; the lock is not held.
-#[no_mangle]
-unsafe extern "C" fn tdx_emu_report(emu: *mut c_void) {
-    // SAFETY: As for `tdx_emu_seamcall()`.
-    let emu = unsafe { &*emu.cast::<Emu>().cast_const() };
-    report(emu);
-}
-
-/// The same, from Rust.
-pub(crate) fn report(emu: &Emu) {
-    while let Some(record) = emu.with(|model| model.bugs_mut().take_fresh()) {
-        pr_err!("host bug: {}\n", core::format_args!("{record}"));
-    }
 }
 
 /// Makes a call as the instruction does, for `debugfs`.

@@ -3,6 +3,7 @@
 //! The control calls of [`crate::abi::emu`].
 
 use super::{
+    bugs::Bug,
     faults::{
         index,
         Fault,
@@ -82,6 +83,17 @@ impl<M: Machine> Model<M> {
                     1 => true,
                     _ => return Err(bad(Operand::Rcx)),
                 }
+            }
+            Control::HostBugs => {
+                let mut kinds = Bug::ALL.into_iter();
+                let bug = kinds.find(|bug| *bug as u64 == regs.rcx);
+                let bug = bug.ok_or(bad(Operand::Rcx))?;
+                let first = self.bugs().first(bug);
+                regs.rdx = u64::from(self.watch.sees(bug));
+                regs.r8 = self.bugs().count(bug);
+                regs.r9 = first.map_or(0, |first| first.hpa);
+                regs.r10 = first.map_or(0, |first| first.detail);
+                regs.r11 = first.map_or(0, |first| first.place.caller);
             }
             Control::Objects => {
                 // CAST: Small counts.

@@ -4,6 +4,8 @@
 
 use super::{
     bugs::Bug,
+    feed::Feed,
+    iommus::Entry,
     machine::Machine,
     page::PageType,
     regs::{
@@ -50,7 +52,13 @@ impl<M: Machine> Model<M> {
         let mut next = word.first();
         let result = self.add_pages(word, &mut next);
         // This wraps to 0 behind entry 511, as the field does.
-        regs.rcx = word.with_first(next).raw();
+        let word = word.with_first(next);
+        regs.rcx = word.raw();
+        self.feed = match result {
+            Ok(()) => Feed::Complete(word.raw()),
+            Err(Status::INTERRUPTED_RESUMABLE) => Feed::interrupted(word, word.root(), &self.pages),
+            Err(_) => Feed::Nothing,
+        };
         result
     }
 
@@ -68,6 +76,7 @@ impl<M: Machine> Model<M> {
             return Err(Status::OPERAND_INVALID.on(RCX));
         }
         let root = self.pages.shared(word.root().get(), RCX)?;
+        self.feed.look(word, root, &mut self.pages);
         let stop_after = self.faults.interrupts(Leaf::EXT_MEM_ADD);
         for entry in first..=last {
             // A full pool takes no more. `[I]`
@@ -75,6 +84,10 @@ impl<M: Machine> Model<M> {
                 return Err(POOL_FULL_STAND_IN);
             }
             let page = self.listed_page(root, entry)?;
+            self.pages.look_for_write_back(Entry {
+                first: page,
+                pages: 1,
+            });
             self.pages.take(page, PageType::Pool, POOL_OWNER);
             self.fields.pool_got_one();
             // An index below 512: nothing saturates.

@@ -215,9 +215,15 @@ impl<M: Machine> Pages<M> {
     pub(crate) fn take_list(&mut self, place: Place, entries: usize, owner: u16) {
         // M20 gives the pages of sessions the type of an IOMMU_MT, and of streams as far as it
         // shows.
-        self.for_each_page(place, entries, |pages, page| {
-            pages.take(page, PageType::IommuMt, owner);
-        });
+        for index in 0..entries {
+            let Some(block) = place.entry(index, self.listed(place, index)) else {
+                continue;
+            };
+            self.look_for_write_back(block);
+            for page in block.hpas() {
+                self.take(page, PageType::IommuMt, owner);
+            }
+        }
     }
 
     /// Lets go of all pages of a list, but for those that a test wants kept.

@@ -100,6 +100,16 @@ pub(crate) trait Machine {
 
     /// Compares a page with the pattern of `seed`.
     fn check(&self, page: Hpa, seed: u64) -> Check;
+
+    /// A checksum of a page; [`None`] if it cannot be read.
+    fn sum(&self, page: Hpa) -> Option<u32> {
+        let mut sum = 0u64;
+        for index in 0..ROOT_ENTRIES {
+            sum = sum.rotate_left(7) ^ self.read(page, index)?.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        // CAST: Both halves count.
+        Some((sum ^ sum >> 32) as u32)
+    }
 }
 
 /// The seed of the pattern that a held page is filled with. Each page has one of its own, so that

@@ -18,6 +18,7 @@ mod control;
 pub(crate) mod counters;
 pub(crate) mod exchange;
 pub(crate) mod faults;
+mod feed;
 mod fields;
 pub(crate) mod ide;
 pub(crate) mod iommus;
@@ -42,6 +43,7 @@ pub(crate) mod sim;
 pub(crate) mod spdm;
 mod table;
 mod talk;
+mod watched;
 mod words;
 
 pub(crate) use self::config::Config;
@@ -50,10 +52,15 @@ pub(crate) use self::pages::Balance;
 pub(crate) use self::regs::Regs;
 
 use self::{
-    bugs::Bugs,
+    bugs::{
+        Bugs,
+        Place,
+        Watch, //
+    },
     counters::Counters,
     exchange::ExtSlot,
     faults::Faults,
+    feed::Feed,
     fields::Fields,
     iommus::Iommus,
     journal::Journal,
@@ -88,6 +95,10 @@ pub(crate) struct Model<M> {
     manners: Manners,
     /// It is being updated at run time, and not ready meanwhile.
     updating: bool,
+    /// What was taken for the pool by the last call, and is not known to be forgotten.
+    feed: Feed,
+    // As the machine is, whatever is reset.
+    watch: Watch,
 }
 
 impl<M: Machine> Model<M> {
@@ -119,6 +130,8 @@ impl<M: Machine> Model<M> {
             ext_slot: ExtSlot::FREE,
             manners: Manners::USUAL,
             updating: false,
+            feed: Feed::NOTHING,
+            watch: Watch::default(),
             late: config.profile_late,
             config: config,
         }
@@ -138,11 +151,18 @@ impl<M: Machine> Model<M> {
     /// Answers a SEAMCALL: takes leaf and operands from the registers and puts status and outputs
     /// there.
     pub(crate) fn seamcall(&mut self, regs: &mut Regs) {
+        let caller = regs.rip;
+        self.pages.wants_flush = self.wants_flush();
         if let Some(control) = Control::from_raw(regs.rax) {
+            self.pages.bugs.at(Place { leaf: None, caller });
             regs.rax = Self::status(self.control(control, regs)).raw();
             return;
         }
         let leaf = Leaf::from_raw(regs.rax);
+        self.pages.bugs.at(Place {
+            leaf: Some(leaf),
+            caller,
+        });
         let status = self.dispatch(leaf, regs);
         self.counters.count(leaf, status);
         self.journal.note(leaf, status);
@@ -176,6 +196,10 @@ impl<M: Machine> Model<M> {
                         regs.rcx = id;
                         self.faults.id = None;
                     }
+                }
+                if fault.is_some() {
+                    // The host does not know what was done.
+                    self.feed = Feed::NOTHING;
                 }
                 fault.map_or(status, |fault| fault.status)
             }
@@ -238,6 +262,7 @@ impl<M: Machine> Model<M> {
         self.ext_slot = ExtSlot::FREE;
         self.manners = Manners::USUAL;
         self.updating = false;
+        self.feed = Feed::NOTHING;
         self.pages.machine.sessions_mut().fill(None);
         self.pages.machine.streams_mut().fill(None);
     }

@@ -17,28 +17,36 @@ pub(crate) enum PageType {
     Pool = 0x80,
 }
 
-/// The state of a page in four bytes: type in 7:0, marks in 15:8, owner in 31:16.
+/// The state of a page in eight bytes: type in 7:0, marks in 15:8, owner in 31:16; in 63:32 the
+/// checksum of its content when the host last wrote its cache lines back.
+///
+/// 0 is a page of which nothing is to be known, so that whoever frees pages can see in one look
+/// that they are none of the TDX Module's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct PageState(u32);
+pub(crate) struct PageState(u64);
 
 impl PageState {
-    const TYPE_MASK: u32 = 0xff;
-    const DIRTY: u32 = 1 << 8;
-    const CLAIMED: u32 = 1 << 9;
-    const KEPT: u32 = 1 << 10;
+    const TYPE_MASK: u64 = 0xff;
+    const DIRTY: u64 = 1 << 8;
+    const CLAIMED: u64 = 1 << 9;
+    const KEPT: u64 = 1 << 10;
+    const FREED: u64 = 1 << 11;
+    const WRITTEN_BACK: u64 = 1 << 12;
     const OWNER_SHIFT: u32 = 16;
+    const SUM_SHIFT: u32 = 32;
+    const SUM_MASK: u64 = 0xffff_ffff << Self::SUM_SHIFT;
 
     /// The host's, and nothing to flush: what every page is at the start.
     pub(crate) const FREE: Self = Self(0);
 
     /// A page that is never taken. It is not stored: what it is follows from the machine.
-    pub(crate) const RESERVED: Self = Self(PageType::Rsvd as u32);
+    pub(crate) const RESERVED: Self = Self(PageType::Rsvd as u64);
 
     /// A page that the TDX Module has just taken. It is zeroed with the global KeyID then, so the
     /// caches have dirty lines of it from here on until it is flushed.
     pub(crate) const fn taken(page_type: PageType, owner: u16) -> Self {
-        Self(page_type as u32 | Self::DIRTY | (owner as u32) << Self::OWNER_SHIFT)
+        Self(page_type as u64 | Self::DIRTY | (owner as u64) << Self::OWNER_SHIFT)
     }
 
     /// A page that was just let go: the host's, but not flushed.
@@ -99,6 +107,36 @@ impl PageState {
     pub(crate) const fn kept(self) -> Self {
         Self(self.0 | Self::KEPT)
     }
+
+    /// Whether the host has freed the page though the TDX Module owns it. Its content is
+    /// somebody else's since, and is left alone.
+    pub(crate) const fn is_freed(self) -> bool {
+        self.0 & Self::FREED != 0
+    }
+
+    /// The same page, freed.
+    pub(crate) const fn freed(self) -> Self {
+        Self(self.0 | Self::FREED)
+    }
+
+    /// The checksum of the content that the host wrote back; [`None`] if it did not since the page
+    /// was freed last, or was the TDX Module's.
+    pub(crate) const fn written_back(self) -> Option<u32> {
+        if self.0 & Self::WRITTEN_BACK == 0 {
+            return None;
+        }
+        // CAST: The upper half.
+        Some((self.0 >> Self::SUM_SHIFT) as u32)
+    }
+
+    /// The same page, written back with this content, or not at all.
+    pub(crate) const fn with_written_back(self, sum: Option<u32>) -> Self {
+        let rest = self.0 & !(Self::SUM_MASK | Self::WRITTEN_BACK);
+        match sum {
+            Some(sum) => Self(rest | Self::WRITTEN_BACK | (sum as u64) << Self::SUM_SHIFT),
+            None => Self(rest),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +163,12 @@ mod tests {
         assert!(page.claimed(true).is_claimed());
         assert_eq!(page.claimed(true).claimed(false), page);
         assert_eq!(page.flushed().page_type(), PageType::Pool);
-        assert_eq!(size_of::<PageState>(), 4);
+        assert_eq!(page.freed().owner(), 7);
+        assert!(page.freed().is_freed() && !page.is_freed());
+        for sum in [Some(0), Some(u32::MAX), None] {
+            let page = page.with_written_back(Some(5)).with_written_back(sum);
+            assert_eq!((page.written_back(), page.owner()), (sum, 7));
+        }
+        assert_eq!(size_of::<PageState>(), 8);
     }
 }

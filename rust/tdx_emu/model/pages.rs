@@ -57,6 +57,9 @@ pub(crate) struct Pages<M> {
     phys_bits: u32,
     pub(crate) balance: Balance,
     pub(crate) bugs: Bugs,
+    /// Whether pages have to be written back before they are handed over. It follows from the
+    /// features at each call.
+    pub(crate) wants_flush: bool,
 }
 
 fn index(page: Hpa) -> usize {
@@ -77,6 +80,7 @@ impl<M: Machine> Pages<M> {
             phys_bits,
             balance: Balance::default(),
             bugs: Bugs::default(),
+            wants_flush: false,
         }
     }
 
@@ -97,7 +101,7 @@ impl<M: Machine> Pages<M> {
         }
     }
 
-    fn set_state(&mut self, page: Hpa, state: PageState) {
+    pub(crate) fn set_state(&mut self, page: Hpa, state: PageState) {
         if let Some(slot) = self.machine.states_mut().get_mut(index(page)) {
             *slot = state;
         }
@@ -174,6 +178,7 @@ impl<M: Machine> Pages<M> {
             .is_some_and(|state| state.is_dirty())
         {
             balance.unproved = balance.unproved.saturating_sub(1);
+            self.bugs.record(Bug::TakenUnproved, page, 0);
         } else {
             balance.taken = balance.taken.saturating_add(1);
         }
@@ -215,8 +220,11 @@ impl<M: Machine> Pages<M> {
     }
 
     /// Looks whether the host wrote to a page that it does not own. The pattern is repaired, so
-    /// that one write is one host bug.
+    /// that one write is one host bug. A page that it has freed may be anybody's by now.
     pub(crate) fn inspect(&mut self, page: Hpa) {
+        if self.state(page).is_some_and(PageState::is_freed) {
+            return;
+        }
         match self.machine.check(page, seed(page)) {
             Check::Intact => return,
             Check::Changed(offset) => self.bugs.record(Bug::Changed, page, offset),

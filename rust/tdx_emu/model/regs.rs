@@ -23,6 +23,8 @@ pub(crate) struct Regs {
     pub(crate) rbx: u64,
     pub(crate) rdi: u64,
     pub(crate) rsi: u64,
+    /// Where the instruction is, 0 where there is none: for reports, no operand.
+    pub(crate) rip: u64,
 }
 
 /// The operands of a call: RCX, RDX and R8 to R14, 0 for those that a leaf does not have.
@@ -41,4 +43,4 @@ impl Regs {
     }
 }
 
-const _: () = assert!(size_of::<Regs>() == 14 * 8);
+const _: () = assert!(size_of::<Regs>() == 15 * 8);

@@ -173,12 +173,35 @@ fn a_full_list_wraps_and_a_completed_one_is_not_to_be_fed_again() {
     assert_eq!(model.balance().pool, 512);
     // Fed again, a full list starts anew and finds its pages taken; a short one is past its end.
     assert_eq!(add(&mut model, back), (NOT_FREE, word(512)));
-    assert_eq!(model.bugs().total(), 0);
+    assert_eq!(model.bugs().count(Bug::ListWasComplete), 1);
+    // Another list that is full, too, looks just the same.
+    set(&mut model, Field::POOL_REQUIRED_PAGES_U16, 600);
+    model.put(ROOT, &[page(519)]);
+    assert_eq!(add(&mut model, back).0, NOT_FREE);
     model.put(ROOT, &[page(520)]);
     let (status, back) = add(&mut model, word(1));
     assert_eq!((status, back.first()), (Status::SUCCESS, 1));
     assert_eq!(add(&mut model, back), (BAD, back));
-    assert_eq!(model.bugs().count(Bug::ListWasComplete), 1);
+    assert_eq!(model.bugs().count(Bug::ListWasComplete), 2);
+}
+
+#[test]
+fn a_list_stays_as_it_is_while_it_is_worked_on() {
+    for (changed, bugs) in [(1, 0), (2, 1), (3, 1)] {
+        let mut model = Model::small();
+        model.put(ROOT, &[page(4), page(5), page(6), page(7)]);
+        let leaf = Leaf::EXT_MEM_ADD.number();
+        let stop = [leaf, 2, 0, 0, 0];
+        assert!(model.ask(Control::Interrupt, stop).0.is_success());
+        let (status, back) = add(&mut model, word(4));
+        assert_eq!(status, Status::INTERRUPTED_RESUMABLE);
+        let list = &mut model.machine_mut().memory[1];
+        list[changed] = page(8);
+        assert_eq!(add(&mut model, back).0, Status::SUCCESS);
+        // What was taken already may be changed.
+        assert_eq!(model.bugs().count(Bug::ListTouched), bugs, "{changed}");
+        assert_eq!(model.bugs().total(), bugs);
+    }
 }
 
 #[test]

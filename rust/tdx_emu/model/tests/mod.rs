@@ -16,6 +16,7 @@ mod slot;
 mod spdm;
 mod spdm_end;
 mod update;
+mod watched;
 
 use super::*;
 use crate::abi::field::Field;

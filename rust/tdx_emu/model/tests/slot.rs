@@ -171,6 +171,7 @@ fn a_deleted_session_leaves_the_slot() {
         assert_eq!(status(&mut model, CONNECT, &operands), STOP);
         assert_eq!(status(&mut model, Leaf::SPDM_DELETE, &[id, AUX]), DONE);
         interrupt(&mut model, CONNECT, 0);
+        prove(&mut model);
         let (_, id) = create(&mut model, 0x308, &SESSION);
         let mut operands = connect(&mut model, id);
         operands[1] = page(30);
