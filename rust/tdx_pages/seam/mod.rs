@@ -271,4 +271,39 @@ impl Seam {
             bindings::tdh_phymem_page_reclaim(page, &mut kind, &mut owner, &mut size)
         })
     }
+
+    /// TDH.PHYMEM.PAGE.RDMD: what the TDX Module has written down of a page, or the status other than
+    /// success. It changes nothing, and fails on no type of page.
+    // For diagnosis; the suites look at pages with it.
+    #[cfg_attr(not(TDX_PAGES_KUNIT), expect(dead_code))]
+    pub(crate) fn phymem_page_rdmd(&self, page: Hpa) -> Result<PageMetadata, Status> {
+        let mut found = PageMetadata::default();
+        let PageMetadata {
+            page_type,
+            owner,
+            level,
+            epoch,
+        } = &mut found;
+        let hpa = page.get();
+        // SAFETY: The outputs outlive the call, and nothing else is written.
+        let call =
+            || unsafe { bindings::tdh_phymem_page_rdmd(hpa, page_type, owner, level, epoch) };
+        match self.once(Leaf::PHYMEM_PAGE_RDMD, call) {
+            status if status.is_success() => Ok(found),
+            status => Err(status),
+        }
+    }
+}
+
+/// What the TDX Module has written down of a page; see [`Seam::phymem_page_rdmd`]. `[1]` M15
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PageMetadata {
+    /// The type: 0 is a page that belongs to nobody.
+    pub(crate) page_type: u64,
+    /// Whose it is; what that says depends on the type.
+    pub(crate) owner: u64,
+    /// The level of the page table that maps it, 0 for 4 KiB.
+    pub(crate) level: u64,
+    /// The generation; only some types have one.
+    pub(crate) epoch: u64,
 }

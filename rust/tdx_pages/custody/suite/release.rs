@@ -35,6 +35,31 @@ mod tests {
     }
 
     #[test]
+    fn what_the_tdx_module_says_of_pages() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let memory = Blocks::new(3, Node::Any)?;
+        let page = memory.hpas().next().ok_or(EINVAL)?;
+        let kind = || {
+            kernel
+                .seam()
+                .phymem_page_rdmd(page)
+                .map(|found| found.page_type)
+        };
+        expect_eq!(kind(), Ok(0));
+        let held = hand_over(&kernel, &owner(&kernel), memory, LEAF, |m| take(&kernel, m));
+        let held = held.map_err(|_| EIO)?;
+        expect!(matches!(kind(), Ok(kind) if kind != 0));
+        emu.reset()?;
+        expect_eq!(kind(), Ok(0));
+        let memory = held.release(LEAF, |_| said(Status::SUCCESS));
+        expect_eq!(memory.ok().ok_or(EIO)?.pages(), 3);
+        Ok(())
+    }
+
+    #[test]
     fn failed_release_stays_held() -> Result {
         let Some(emu) = Emu::begin() else {
             return Ok(());
