@@ -6,11 +6,10 @@
 
 #include <kunit/test-bug.h>
 #include <kunit/test.h>
+#include <linux/cacheflush.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
-
-#include <asm/cacheflush.h>
 
 #include <tdx_pages/emu.h>
 
