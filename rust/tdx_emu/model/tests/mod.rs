@@ -12,6 +12,7 @@ mod km;
 mod life;
 mod random;
 mod released;
+pub(super) mod rules;
 mod slot;
 mod spdm;
 mod spdm_end;
