@@ -60,4 +60,5 @@ help: ## this
 	@echo
 	@echo "Without KDIR= the kernel of make kernel is used, which is made first if need be and"
 	@echo "kept in \$${XDG_CACHE_HOME:-\$$HOME/.cache}/tdx-pages.  With KDIR= only that tree is used."
+	@echo "TDX_EMU_ONLY=1 builds tdx_emu.ko alone, for a kernel without the patch too."
 	@echo "TDX_PAGES_KUNIT=1 builds the KUnit suites in; V=1, W=1, CLIPPY=1 are the kernel's."

@@ -41,6 +41,9 @@ else
 	fi
 fi
 
+# The software TDX Module alone runs on any kernel with Rust.
+[ "${TDX_EMU_ONLY:-}" != 1 ] || exit "$faults"
+
 if [ "$(tree_option "$tree" CONFIG_INTEL_TDX_HOST)" != y ]; then
 	fault "the kernel in $tree has no CONFIG_INTEL_TDX_HOST: enable it and what it depends on ($fragment lists that) and build the kernel again"
 fi

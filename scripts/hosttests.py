@@ -118,6 +118,8 @@ def module_cases(directory):
     undefined = symbols("tdx_pages.ko", "-u")
     missing = [name for name in FROM_KERNEL if name not in undefined]
     same("tdx_pages: SEAMCALL entries, WBINVD and RECLAIM are the kernel's", [], missing)
+    taken = [name for name in symbols("tdx_emu.ko", "-u") if name in FROM_KERNEL]
+    same("tdx_emu: needs nothing of the kernel patch", [], taken)
     with open(os.path.join(TOP, "include/linux/tdx_pages.h")) as file:
         api = set(re.findall(r"^(?:[a-z][^(\n]*[ *])?(tdx_\w+)\(", file.read(), re.M))
     marks = "__ksymtab_"

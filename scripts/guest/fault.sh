@@ -4,7 +4,7 @@
 # on does.  A unit's IOMMU_MT is 12 pages here.
 
 . /guest/lib.sh
-plan 143
+plan 154
 
 # Statuses that are final: not to be tried again.
 failed=0xc000030000000002 # TDX_PAGE_METADATA_INCORRECT on RDX
@@ -124,6 +124,28 @@ check "a call is to fail" tell fail TDH.PHYMEM.PAGE.WBINVD 7 1 $failed_rcx
 finish
 check "a line says that it came back" said '^tdx_pages: iommu 0x.*: 1 pages proved at the last try'
 same "pages released" 24 "$(state released)"
+
+# --- Cache lines -----------------------------------------------------------------
+
+# FEATURES0 with bit 23: pages must be written back before they are handed over.
+wants_flush=features0=0x8000800040
+
+scenario "the TDX Module wants pages written back"
+fresh $wants_flush pool_pages=600
+check "tdx_pages loads" load global_keyid=32
+same "pages handed over that were not" "0 0 0" \
+	"$(state flush_missing) $(state flush_half) $(state flush_too_early)"
+finish
+
+scenario "pages are not written back though the TDX Module wants it"
+allow "tdx_emu: host bug: page 0x[0-9a-f]+ was not written back before its hand-over, in TDH"
+fresh $wants_flush
+check "tdx_pages loads" load pool=0 clflush=0 global_keyid=32
+same "pages handed over that were not" 24 "$(state flush_missing)"
+check "a line says who did it" said \
+	'^tdx_emu: host bug: .* was not written back .*, in TDH.IOMMU.SETUP, by __seamcall'
+check "and who called" said '^tdx_emu:   called by .* \[tdx_pages\]$'
+check "tdx_pages unloads" unload
 
 # --- The extension pool --------------------------------------------------------
 
