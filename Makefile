@@ -8,7 +8,7 @@
 # command line here reaches them as environment.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: modules samples modules_install checkinstall kernel demo check fmt fmtcheck clippy clean help
+.PHONY: modules samples modules_install checkinstall kernel demo check check-long fmt fmtcheck clippy clean help
 
 modules: ## build tdx_pages.ko and tdx_emu.ko here
 	@scripts/kmake.sh modules
@@ -31,7 +31,7 @@ clippy: ## build them with the kernel's clippy lints
 
 # These three make and boot a kernel of their own.
 ifdef KDIR
-kernel demo check:
+kernel demo check check-long:
 	@echo "error: make $@ uses the kernel of make kernel; leave KDIR= out" >&2; exit 1
 else
 kernel: ## install the tools, fetch, patch and build the kernel of demo and check
@@ -42,6 +42,9 @@ demo: ## boot it in QEMU; hand everything over and release it again
 
 check: ## run all tests
 	@scripts/with-kernel.sh check.py
+
+check-long: ## let the suites try everything instead of a share of it; many minutes
+	@scripts/with-kernel.sh check.py --long
 endif
 
 fmt: ## format the Rust sources
@@ -56,7 +59,7 @@ clean: ## remove what a build has left here (the cache stays)
 help: ## this
 	@echo "make [target] [KDIR=<kernel build dir>]"
 	@echo
-	@awk -F':.*## ' '/^[a-z_]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Without KDIR= the kernel of make kernel is used, which is made first if need be and"
 	@echo "kept in \$${XDG_CACHE_HOME:-\$$HOME/.cache}/tdx-pages.  With KDIR= only that tree is used."

@@ -25,7 +25,12 @@ BOOTS = [
     {"name": "dmar-zero", "scripts": ["dmar-broken"], "table": "zero"},
     {"name": "dmar-cut", "scripts": ["dmar-broken"], "table": "cut"},
 ]
-for boot in BOOTS:
+# Those of `make check-long`: the suites try everything, instead of a share of it.
+LONG = [
+    {"name": "kunit-long", "scripts": ["kunit"], "variant": "kunit", "memory": 3072,
+     "cmdline": "tdx_pages.long_suites=1", "timeout": 3600},
+]
+for boot in BOOTS + LONG:
     boot.setdefault("variant", "plain")
 
 

@@ -3,7 +3,8 @@
 """`make check`: host tests, KUnit suites and scenarios in QEMU, one verdict.
 
 The last line is "N passed, N failed".  With --self-test only the check itself
-is tested; with names of boots, only these are run.
+is tested; with names of boots, only these are run.  With --long the suites try
+everything, instead of a share of it.
 """
 
 import argparse
@@ -85,23 +86,25 @@ def build(variant):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--self-test", action="store_true", help="test the check, nothing else")
+    parser.add_argument("--long", action="store_true", help="long boots, nothing else")
     parser.add_argument("boots", nargs="*", help="boots to run; all without")
     args = parser.parse_args()
     tally = Tally()
     if args.self_test:
         tally.add("the check itself", *timed(selftest.cases))
         return tally.close()
-    wanted = boots.BOOTS if not args.boots else [
-        boot for boot in boots.BOOTS if boot["name"] in args.boots]
-    unknown = set(args.boots) - {boot["name"] for boot in boots.BOOTS}
+    there = boots.LONG if args.long else boots.BOOTS
+    wanted = [boot for boot in there if not args.boots or boot["name"] in args.boots]
+    unknown = set(args.boots) - {boot["name"] for boot in there}
     if unknown:
         sys.exit("error: no such boot: %s; there are: %s" % (
-            " ".join(sorted(unknown)), " ".join(boot["name"] for boot in boots.BOOTS)))
+            " ".join(sorted(unknown)), " ".join(boot["name"] for boot in there)))
+    boots_only = args.boots or args.long
     variants = sorted({boot["variant"] for boot in wanted})
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         built = [pool.submit(build, variant) for variant in variants]
-        if not args.boots:
+        if not boots_only:
             tally.add("the check itself", *pool.submit(timed, selftest.cases).result())
             tally.add("host tests", *pool.submit(timed, hosttests.cases).result())
         modules = {variant: future.result() for variant, future in zip(variants, built)}

@@ -17,5 +17,7 @@ bool tdx_pages_test_can_fail(void);
 void tdx_pages_test_fail_nth(unsigned int nth);
 unsigned int tdx_pages_test_fail_left(void);
 void tdx_pages_test_skip(void);
+bool tdx_pages_test_long(void);
+u32 tdx_pages_test_seed(void);
 
 #endif /* TDX_PAGES_TEST_H */

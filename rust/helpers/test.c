@@ -4,11 +4,31 @@
  */
 #include <kunit/test-bug.h>
 #include <kunit/test.h>
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 
 #include <asm/tdx.h>
 
 #include <tdx_pages/test.h>
+
+static bool long_suites;
+module_param(long_suites, bool, 0444);
+MODULE_PARM_DESC(long_suites, "Let the suites try everything; takes many minutes (default: 0)");
+
+static unsigned int seed = 20261121;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "Where the suites begin with what looks random");
+
+/* Whether the suites try everything, or a share of it. */
+bool tdx_pages_test_long(void)
+{
+	return long_suites;
+}
+
+u32 tdx_pages_test_seed(void)
+{
+	return seed;
+}
 
 /* A SEAMCALL with any RAX: how the suites talk to the software TDX Module. */
 u64 tdx_pages_test_seamcall(u64 rax, struct tdx_pages_test_regs *regs)

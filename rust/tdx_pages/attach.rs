@@ -300,6 +300,17 @@ impl Attached {
     pub(crate) fn kernel(&self) -> &Kernel {
         &self.close.0
     }
+
+    /// The first half of detaching: the IOMMUs are cleared, and the ledger is open still, for suites to
+    /// look at what is left.
+    #[cfg(TDX_PAGES_KUNIT)]
+    pub(crate) fn without_iommus(self) -> Self {
+        drop(self._iommus);
+        Self {
+            _iommus: None,
+            close: self.close,
+        }
+    }
 }
 
 /// On a real TDX platform the IOMMUs are left alone unless asked for: afterwards half of a unit's

@@ -62,7 +62,7 @@ macro_rules! expect_eq {
 pub(crate) const KEYID: u16 = 32;
 
 /// When a faulty call fails.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// Before it has any effect.
     Before,
@@ -109,6 +109,7 @@ pub(crate) struct Balance {
 }
 
 /// The software TDX Module, fresh.
+#[derive(Clone)]
 pub(crate) struct Emu(());
 
 fn call(control: Control, regs: Regs) -> Result<Regs> {
@@ -193,6 +194,11 @@ impl Emu {
         let after = u64::from(matches!(when, Fault::After));
         let regs = regs(leaf.number(), nth, status.raw(), after, times);
         call(Control::Fail, regs).map(drop)
+    }
+
+    /// Takes back whatever was set to fail for a leaf.
+    pub(crate) fn heal(&self, leaf: Leaf) -> Result {
+        call(Control::Fail, regs(leaf.number(), 1, 0, 0, 0)).map(drop)
     }
 
     /// Interrupts a leaf; see [`Control::Interrupt`].

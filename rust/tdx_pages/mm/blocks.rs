@@ -108,7 +108,10 @@ impl Blocks {
         // Room first, so that no page is in hand when it is refused.
         self.records.reserve(1, GFP_KERNEL)?;
         // SAFETY: No preconditions; the order is at most 9.
-        let hpa = unsafe { bindings::tdx_pages_alloc_folio(order(pages), node.raw()) };
+        let alloc = || unsafe { bindings::tdx_pages_alloc_folio(order(pages), node.raw()) };
+        #[cfg(TDX_PAGES_KUNIT)]
+        let alloc = || super::scarce::allocate_folio(pages, alloc);
+        let hpa = alloc();
         self.push(hpa, pages)?;
         self.folios += 1;
         Ok(())
@@ -120,7 +123,10 @@ impl Blocks {
             let order = largest.min(order(left));
             self.records.reserve(1, GFP_KERNEL)?;
             // SAFETY: No preconditions; the order is at most 9.
-            let hpa = unsafe { bindings::tdx_pages_alloc_block(order, node.raw(), false) };
+            let alloc = || unsafe { bindings::tdx_pages_alloc_block(order, node.raw(), false) };
+            #[cfg(TDX_PAGES_KUNIT)]
+            let alloc = || super::scarce::allocate(1 << order, alloc);
+            let hpa = alloc();
             if hpa == 0 {
                 // Half of it, from now on: what is not there now will not be there for the next.
                 largest = order.checked_sub(1).ok_or(ENOMEM)?;
@@ -241,6 +247,8 @@ unsafe impl Memory for Blocks {
             return;
         };
         let hpa = block.hpa().get();
+        #[cfg(TDX_PAGES_KUNIT)]
+        super::scarce::freed(block.pages());
         if index < self.folios {
             // SAFETY: The record names a folio whose only reference is ours, and the caller
             // promises that it is free to go and is not freed twice.
@@ -260,6 +268,8 @@ unsafe impl Memory for Blocks {
     }
 
     unsafe fn free_page(&mut self, page: Hpa) {
+        #[cfg(TDX_PAGES_KUNIT)]
+        super::scarce::freed(1);
         // SAFETY: The caller promises a page of a split block that is not freed yet.
         unsafe { bindings::tdx_pages_free_block(page.get(), 0) };
     }

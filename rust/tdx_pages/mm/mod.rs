@@ -5,6 +5,8 @@
 pub(crate) mod blocks;
 pub(crate) mod mapping;
 pub(crate) mod root;
+#[cfg(TDX_PAGES_KUNIT)]
+pub(crate) mod scarce;
 
 pub(crate) use self::blocks::Blocks;
 

@@ -2,14 +2,17 @@
 
 //! Whole lives, attach to detach, against the software TDX Module.
 
+mod answers;
 mod attach;
 mod crowd;
 mod device;
 mod iommu;
 mod late;
+mod lives;
 mod pool;
 mod registry;
 mod session;
+mod sweep;
 mod trouble;
 
 use crate::abi::{
