@@ -216,6 +216,11 @@ impl Emu {
         call(Control::KeepPages, regs(1, 0, 0, 0, 0)).map(drop)
     }
 
+    /// Ends that, and lets the kept pages go.
+    pub(crate) fn keep_none(&self) -> Result {
+        call(Control::KeepPages, regs(0, 0, 0, 0, 0)).map(drop)
+    }
+
     /// Exchanges have so many rounds of a request and a response.
     pub(crate) fn rounds(&self, rounds: u64) -> Result {
         call(Control::Exchange, regs(0, rounds, 0, 0, 0)).map(drop)

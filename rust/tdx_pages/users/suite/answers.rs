@@ -89,7 +89,7 @@ impl Trouble {
     pub(super) fn fits(self, leaf: Leaf) -> bool {
         // The kernel's own retry feeds what came back in RCX as the operand of the next call. So a list
         // that was complete beside this answer is fed again, which custody has no say in.
-        let fed_again = matches!(self.when, Fault::After) && self.status == Status::RND_NO_ENTROPY;
+        let fed_again = self.is_after() && self.status == Status::RND_NO_ENTROPY;
         match leaf {
             // No lie about the proof.
             Leaf::PHYMEM_PAGE_WBINVD => !self.status.is_success_class(),
@@ -98,8 +98,18 @@ impl Trouble {
         }
     }
 
+    /// Whether the leaf does its work first.
+    pub(super) fn is_after(self) -> bool {
+        matches!(self.when, Fault::After)
+    }
+
     /// The `nth` call of a leaf says so, 1 being the next.
     pub(super) fn at(self, emu: &Emu, leaf: Leaf, nth: u64) -> Result {
         emu.fail(leaf, nth, self.times, self.status, self.when)
+    }
+
+    /// The same, but for `most` calls at the most.
+    pub(super) fn a_while(self, emu: &Emu, leaf: Leaf, nth: u64, most: u64) -> Result {
+        emu.fail(leaf, nth, self.times.min(most), self.status, self.when)
     }
 }

@@ -168,6 +168,15 @@ fn attach(
     Ok(lived)
 }
 
+/// The kernel's side of it, for users that are no part of this kernel module.
+pub(super) fn begin_life(emu: &Emu, profile: Profile, patience: Delta) -> Result<Kernel> {
+    let kernel = Kernel::new(KEYID, patience)?;
+    stop_worker(&kernel);
+    kernel.seam().choose(profile);
+    prepare(emu, profile, 0)?;
+    Ok(kernel)
+}
+
 fn session(
     emu: &Emu,
     profile: Profile,
@@ -176,10 +185,7 @@ fn session(
     over: impl FnOnce(&Emu) -> Result,
     again: bool,
 ) -> Result<Lived> {
-    let kernel = Kernel::new(KEYID, PATIENCE)?;
-    stop_worker(&kernel);
-    kernel.seam().choose(profile);
-    prepare(emu, profile, 0)?;
+    let kernel = begin_life(emu, profile, PATIENCE)?;
     let well = talk(emu, &kernel, streams, || trouble(emu));
     over(emu)?;
     let balance = kernel.users().balance();

@@ -4,12 +4,14 @@
 
 mod answers;
 mod attach;
+mod chance;
 mod crowd;
 mod device;
 mod iommu;
 mod late;
 mod lives;
 mod pool;
+mod random;
 mod registry;
 mod session;
 mod sweep;

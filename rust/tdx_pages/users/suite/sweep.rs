@@ -3,6 +3,7 @@
 //! Sweeps: in every whole life everything that can fail fails once, at every place.
 
 use super::{
+    chance::*,
     lives::*,
     answers::*,
     *, //
@@ -20,29 +21,6 @@ const FEW_PAIRS: usize = 20;
 
 /// Troubles that each SEAMCALL meets in a short run.
 const SHARE: usize = 2;
-
-/// Whether everything is tried, or a share of it.
-fn long() -> bool {
-    // SAFETY: No preconditions.
-    unsafe { bindings::tdx_pages_test_long() }
-}
-
-/// A sequence of numbers that look random (a linear congruential generator).
-struct Random(u32);
-
-impl Random {
-    /// From the seed of this run.
-    fn new() -> Self {
-        // SAFETY: No preconditions.
-        Self(unsafe { bindings::tdx_pages_test_seed() })
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        // CAST: 32 bits fit.
-        (self.0 >> 8) as usize % n.max(1)
-    }
-}
 
 /// Rounds of a sweep, counted.
 #[derive(Default)]
@@ -267,7 +245,7 @@ mod tests {
     #[test]
     fn an_allocation_and_a_seamcall() -> Result {
         expect!(can_fail());
-        let mut random = Random::new();
+        let mut random = Random::new(seed(), 0);
         for life in SPEAKING {
             let Some(usual) = usual(life)? else {
                 return Ok(());
@@ -305,7 +283,7 @@ mod tests {
 
     #[test]
     fn two_seamcalls() -> Result {
-        let mut random = Random::new();
+        let mut random = Random::new(seed(), 0);
         for life in SPEAKING {
             let Some(usual) = usual(life)? else {
                 return Ok(());
