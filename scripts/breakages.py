@@ -7,6 +7,7 @@ Each file in scripts/breakages/ is a patch with a header:
     What: what is broken by it
     Red: the tests of rust/host that must turn red
     Boot: the boot of `make check` in which tests must turn red; Red names its cases then
+    Kernel: debug, if it is that boot of `make check-debug`
 
 It is applied to a copy of the tree, never to the tree itself.  With names or
 numbers of breakages only these are tried; with --all every host test is run,
@@ -42,7 +43,7 @@ class Breakage:
         self.fields = {}
         with open(path, encoding="utf-8") as patch:
             for line in patch:
-                field = re.match(r"(What|Red|Boot): (.+)", line)
+                field = re.match(r"(What|Red|Boot|Kernel): (.+)", line)
                 if not field:
                     break
                 self.fields[field.group(1)] = field.group(2).strip()
@@ -50,6 +51,7 @@ class Breakage:
             if field not in self.fields:
                 sys.exit("error: %s has no line \"%s:\"" % (path, field))
         self.boot = self.fields.get("Boot")
+        self.debug = self.fields.get("Kernel") == "debug"
         # Names of cases of a boot have blanks in them.
         self.red = self.fields["Red"].split("; " if self.boot else None)
 
@@ -127,9 +129,11 @@ def host_tests(names):
     return verdicts, None
 
 
-def boot_cases(boot):
+def boot_cases(boot, debug):
     """What the cases of a boot said, as above."""
-    status, output = run(os.path.join(TREE, "scripts/with-kernel.sh"), "check.py", boot)
+    command = [os.path.join(TREE, "scripts/with-kernel.sh"), "check.py", boot]
+    environment = dict(os.environ, FLAVOUR="debug" if debug else "plain")
+    status, output = run(*command, *["--debug"] * debug, env=environment)
     failed = re.findall(r"^  not ok (.+)$", output, re.MULTILINE)
     if any(name.startswith("build the modules") for name in failed):
         return {}, "it does not build:\n" + "\n".join(output.splitlines()[-30:])
@@ -149,7 +153,7 @@ def try_one(breakage, everything):
         copy_tree()
         return False
     if breakage.boot:
-        verdicts, problem = boot_cases(breakage.boot)
+        verdicts, problem = boot_cases(breakage.boot, breakage.debug)
     else:
         verdicts, problem = host_tests([] if everything else breakage.red)
     said = patch(breakage, "--reverse")
@@ -193,8 +197,8 @@ def main():
         bad = [name for name in names if verdicts.get(name) != "ok"]
         if problem or bad:
             sys.exit("error: without any breakage: " + (problem or "not green: " + " ".join(bad)))
-    for boot in sorted({breakage.boot for breakage in wanted if breakage.boot}):
-        verdicts, problem = boot_cases(boot)
+    for boot in sorted({(breakage.boot, breakage.debug) for breakage in wanted if breakage.boot}):
+        verdicts, problem = boot_cases(*boot)
         if problem or verdicts:
             sys.exit("error: without any breakage: " + (problem or "not green: "
                                                         + "; ".join(verdicts)))
