@@ -8,7 +8,7 @@
 # command line here reaches them as environment.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: modules samples modules_install checkinstall kernel demo check check-long fmt fmtcheck clippy clean help
+.PHONY: modules samples modules_install checkinstall kernel demo check check-long check-debug fmt fmtcheck clippy clean help
 
 modules: ## build tdx_pages.ko and tdx_emu.ko here
 	@scripts/kmake.sh modules
@@ -31,7 +31,7 @@ clippy: ## build them with the kernel's clippy lints
 
 # These three make and boot a kernel of their own.
 ifdef KDIR
-kernel demo check check-long:
+kernel demo check check-long check-debug:
 	@echo "error: make $@ uses the kernel of make kernel; leave KDIR= out" >&2; exit 1
 else
 kernel: ## install the tools, fetch, patch and build the kernel of demo and check
@@ -45,6 +45,9 @@ check: ## run all tests
 
 check-long: ## let the suites try everything instead of a share of it; many minutes
 	@scripts/with-kernel.sh check.py --long
+
+check-debug: ## run the boots of check on the debug kernel, which is built first if need be
+	@FLAVOUR=debug scripts/with-kernel.sh check.py --debug
 endif
 
 fmt: ## format the Rust sources

@@ -28,10 +28,23 @@ BOOTS = [
 # Those of `make check-long`: the suites try everything, instead of a share of it.
 LONG = [
     {"name": "kunit-long", "scripts": ["kunit"], "variant": "kunit", "memory": 3072,
-     "cmdline": "tdx_pages.long_suites=1", "timeout": 3600},
+     "cmdline": "tdx_pages.long_suites=1 kunit.timeout=7200", "timeout": 7200},
 ]
 for boot in BOOTS + LONG:
     boot.setdefault("variant", "plain")
+
+# What the debug kernel can look for, and does only when told to.
+DEBUG = "page_owner=on page_poison=1 debug_pagealloc=on panic_on_warn=1 kunit.timeout=7200"
+# Boots that say nothing there: with an eighth of the memory as KASAN's shadow, and a state for each
+# page, "little memory" is another number.
+NOT_ON_DEBUG = ["small"]
+
+
+def on_debug(boot):
+    """The same boot on the debug kernel, which wants more memory and much more time."""
+    words = [boot.get("cmdline", ""), DEBUG]
+    return dict(boot, name=boot["name"] + "-debug", memory=max(2048, boot.get("memory", 0)),
+                cmdline=" ".join(words).strip(), timeout=10 * boot.get("timeout", 180))
 
 
 def make(boot, modules):

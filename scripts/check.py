@@ -4,7 +4,8 @@
 
 The last line is "N passed, N failed".  With --self-test only the check itself
 is tested; with names of boots, only these are run.  With --long the suites try
-everything, instead of a share of it.
+everything, instead of a share of it.  With --debug the boots are made on the debug
+kernel, which is the one in KERNEL_BUILD then.
 """
 
 import argparse
@@ -87,6 +88,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--self-test", action="store_true", help="test the check, nothing else")
     parser.add_argument("--long", action="store_true", help="long boots, nothing else")
+    parser.add_argument("--debug", action="store_true",
+                        help="boots on the debug kernel, nothing else")
     parser.add_argument("boots", nargs="*", help="boots to run; all without")
     args = parser.parse_args()
     tally = Tally()
@@ -94,12 +97,16 @@ def main():
         tally.add("the check itself", *timed(selftest.cases))
         return tally.close()
     there = boots.LONG if args.long else boots.BOOTS
+    if args.debug:
+        there = [boot for boot in there if boot["name"] not in boots.NOT_ON_DEBUG]
     wanted = [boot for boot in there if not args.boots or boot["name"] in args.boots]
     unknown = set(args.boots) - {boot["name"] for boot in there}
     if unknown:
         sys.exit("error: no such boot: %s; there are: %s" % (
             " ".join(sorted(unknown)), " ".join(boot["name"] for boot in there)))
-    boots_only = args.boots or args.long
+    boots_only = args.boots or args.long or args.debug
+    if args.debug:
+        wanted = [boots.on_debug(boot) for boot in wanted]
     variants = sorted({boot["variant"] for boot in wanted})
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -114,7 +121,7 @@ def main():
                                  ["see above; no boot with them was run"])], 0)
     ready = [boots.make(boot, modules[boot["variant"]]) for boot in wanted
              if modules[boot["variant"]]]
-    if modules.get("plain"):
+    if modules.get("plain") and not args.debug:
         tally.add("module files", *timed(hosttests.module_cases, modules["plain"]))
     # QEMU's emulation keeps a core busy; as many guests as there are cores.
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:

@@ -15,9 +15,10 @@ COMPLAINTS = [
     r"tdx_emu: host bug", r"ODEBUG", r"workqueue: .*hogged", r"unchecked MSR", r"unexpectedly freed",
 ]
 COMPLAINT = re.compile("|".join(COMPLAINTS))
-# What a debug kernel says of itself while it boots.
+# What a debug kernel says of itself while it boots, and when the suites let its own allocations fail.
 HARMLESS = re.compile(r"RCU lockdep checking is enabled|kmemleak: (Kernel memory leak detector "
-                      r"initialized|Automatic memory scanning thread started)")
+                      r"initialized|Automatic memory scanning thread (started|ended)|"
+                      r"Cannot allocate a scan area, scanning the full object)")
 
 
 class Script:

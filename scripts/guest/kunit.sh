@@ -50,6 +50,9 @@ done
 echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
 echo N >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
 
+# Some cases forget handles on purpose, and what is left interrupted is forgotten with them.
+[ ! -e /sys/kernel/debug/kmemleak ] || echo scan=off >/sys/kernel/debug/kmemleak
+
 # What the kernel's command line has for this kernel module, as if it were built in.
 parameters=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^tdx_pages\.//p')
 check "tdx_pages loads" load pool=0 iommu=0 global_keyid=32 $parameters
