@@ -56,6 +56,7 @@ def judge(boot):
     scripts = guestlog.parse(boot.results(), boot.scripts, boot.name)
     cases = [case for script in scripts for case in guestlog.verdicts(script)]
     cases.append(guestlog.scan(boot.name, boot.console(), scripts))
+    cases += guestlog.accounted(boot.name, boot.console())
     cases.append(("%s: the guest switched off in time" % boot.name, boot.verdict == "ok",
                   [boot.verdict, "console: " + boot.console_path] + boot.console()[-12:]))
     if "kunit" in boot.scripts:

@@ -117,6 +117,30 @@ def complaints(console, scripts):
     return found
 
 
+# What was left when a kernel module went, by the kernel's count of each call site's bytes, and by the
+# owner of each page.
+LEFT = re.compile(r"module tdx_pages func:.* has (\d+) allocated at module unload")
+OWNED = re.compile(r"@@ page_owner: (.+)")
+
+
+def accounted(name, console):
+    """A case where the kernel knows the owner of each page: those left behind are known to be."""
+    if not any("Command line:" in line and "page_owner=on" in line for line in console):
+        return []
+    left, wrong, seen = 0, [], False
+    for line in console:
+        if match := LEFT.search(line):
+            left += int(match.group(1)) // 4096
+        elif match := OWNED.search(line):
+            seen = True
+            if match.group(1).isdigit() and int(match.group(1)) != left:
+                wrong.append("%s pages are not free by page_owner, %d were left at unload"
+                             % (match.group(1), left))
+    if not seen:
+        wrong.append("the guest did not ask page_owner")
+    return [(name + ": page_owner knows of no page but those left", not wrong, wrong)]
+
+
 def scan(name, console, scripts):
     """One case: the kernel had nothing to complain of, and said anything at all."""
     found = complaints(console, scripts)

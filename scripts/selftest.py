@@ -120,6 +120,16 @@ def report_cases():
         run(REPORT, CONSOLE + ["[    2.000000] WARNING: expected here"]))
     yield "a console that was not recorded is red", red(run(REPORT, []))
 
+    def owned(*lines):
+        return guestlog.accounted("st", ["[    0.0] Command line: page_owner=on"] + list(lines))
+
+    left = "x.c:9 module tdx_pages func:f has 8192 allocated at module unload"
+    yield "pages that are known to be left are green", not red(owned(left, "@@ page_owner: 2"))
+    yield "a page that nobody knows of is red", red(owned(left, "@@ page_owner: 3"))
+    yield "a page that is known to be left and is free is red", red(owned(left, "@@ page_owner: 1"))
+    yield "page_owner on and never asked is red", red(owned(left))
+    yield "page_owner off says nothing", guestlog.accounted("st", [left, "@@ page_owner: 3"]) == []
+
 
 def cargo_cases():
     def run(lines, status=0):
