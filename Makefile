@@ -8,7 +8,7 @@
 # command line here reaches them as environment.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: modules samples modules_install checkinstall kernel demo check check-long check-debug fmt fmtcheck clippy clean help
+.PHONY: modules samples modules_install install uninstall checkinstall kernel demo check check-long check-debug fmt fmtcheck clippy clean help
 
 modules: ## build tdx_pages.ko and tdx_emu.ko here
 	@scripts/kmake.sh modules
@@ -19,11 +19,17 @@ samples: ## the same, and sample drivers that use the C API, in samples/
 modules_install: checkinstall modules ## install them for the kernel of KDIR=, or below INSTALL_MOD_PATH=
 	@scripts/kmake.sh modules_install
 
+install: modules_install ## the same, and let modprobe know of them
+	@scripts/install.sh
+
+uninstall: checkinstall ## take them away again
+	@scripts/install.sh --remove
+
 # The kernel of make kernel runs in QEMU only: to install for it by default
 # would do nothing but litter this machine.
 checkinstall:
 	@test -n "$(KDIR)$(INSTALL_MOD_PATH)" || { \
-		echo "error: modules_install wants KDIR=<build dir of the kernel that runs them>, or INSTALL_MOD_PATH=<directory>" >&2; \
+		echo "error: installing wants KDIR=<build dir of the kernel that runs them>, or INSTALL_MOD_PATH=<directory>" >&2; \
 		exit 1; }
 
 clippy: ## build them with the kernel's clippy lints

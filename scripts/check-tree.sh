@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check-tree.sh TREE: tells whether the kernel modules can be built against a
-# kernel build directory, in one line for each thing that is in the way.
+# check-tree.sh [--brief] TREE: tells whether the kernel modules can be built
+# against a kernel build directory, in one line for each thing that is in the
+# way and its cure; or in a few words on one line for all of them.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tree.sh"
@@ -10,42 +11,59 @@
 patch=scripts/kernel/patches/0001-x86-virt-tdx-Open-SEAMCALL-to-a-driver.patch
 fragment=scripts/kernel/config
 
-[ $# = 1 ] || die "usage: check-tree.sh <kernel build dir>"
+brief=
+if [ "${1:-}" = --brief ]; then
+	brief=1
+	shift
+fi
+[ $# = 1 ] || die "usage: check-tree.sh [--brief] <kernel build dir>"
 tree=$1
-faults=0
+faults=
+# fault WORDS LINE
 fault() {
-	printf 'error: %s\n' "$1" >&2
-	faults=1
+	[ -n "$brief" ] || printf 'error: %s\n' "$2" >&2
+	faults=$faults${faults:+, }$1
+}
+finish() {
+	[ -n "$faults" ] || exit 0
+	[ -z "$brief" ] || printf '%s\n' "$faults" >&2
+	exit 1
 }
 
 if [ ! -e "$tree/Makefile" ] || [ ! -e "$tree/.config" ]; then
-	fault "$tree is not a kernel build dir (it has no Makefile or no .config): give the directory that the kernel was built in (its O=), or that of an installed kernel's headers, as KDIR="
-	exit 1
+	fault "no kernel build dir" \
+		"$tree is not a kernel build dir (it has no Makefile or no .config): give the directory that the kernel was built in (its O=), or that of an installed kernel's headers, as KDIR="
+	finish
 fi
 
 has_rust=$(tree_option "$tree" CONFIG_RUST)
 if [ "$has_rust" != y ]; then
-	fault "the kernel in $tree has no CONFIG_RUST: install rustc, its sources and bindgen, let 'make rustavailable' there tell what is missing, enable CONFIG_RUST and build the kernel again"
+	fault "no CONFIG_RUST" \
+		"the kernel in $tree has no CONFIG_RUST: install rustc, its sources and bindgen, let 'make rustavailable' there tell what is missing, enable CONFIG_RUST and build the kernel again"
 else
 	if [ ! -e "$tree/rust/libkernel.rmeta" ]; then
-		fault "$tree has no Rust artefacts (rust/libkernel.rmeta): build the kernel there, or install the headers package that has them; headers without rust/ do not do"
+		fault "no Rust artefacts" \
+			"$tree has no Rust artefacts (rust/libkernel.rmeta): build the kernel there, or install the headers package that has them; headers without rust/ do not do"
 	fi
 	tree_env "$tree"
 	kernel_rustc=$(tree_option "$tree" CONFIG_RUSTC_VERSION_TEXT)
 	our_rustc=$(first_line "$RUSTC" --version)
 	if [ "$our_rustc" != "$kernel_rustc" ]; then
-		fault "the kernel in $tree was built with another rustc, '$kernel_rustc', than '${our_rustc:-none}' ($RUSTC): name the kernel's one with RUSTC=, or build the kernel again with this one"
+		fault "built with another rustc" \
+			"the kernel in $tree was built with another rustc, '$kernel_rustc', than '${our_rustc:-none}' ($RUSTC): name the kernel's one with RUSTC=, or build the kernel again with this one"
 	fi
 	if ! command -v "$BINDGEN" >/dev/null; then
-		fault "bindgen is not there ($BINDGEN): install it, or name it with BINDGEN="
+		fault "no bindgen here" \
+			"bindgen is not there ($BINDGEN): install it, or name it with BINDGEN="
 	fi
 fi
 
 # The software TDX Module alone runs on any kernel with Rust.
-[ "${TDX_EMU_ONLY:-}" != 1 ] || exit "$faults"
+[ "${TDX_EMU_ONLY:-}" != 1 ] || finish
 
 if [ "$(tree_option "$tree" CONFIG_INTEL_TDX_HOST)" != y ]; then
-	fault "the kernel in $tree has no CONFIG_INTEL_TDX_HOST: enable it and what it depends on ($fragment lists that) and build the kernel again"
+	fault "no CONFIG_INTEL_TDX_HOST" \
+		"the kernel in $tree has no CONFIG_INTEL_TDX_HOST: enable it and what it depends on ($fragment lists that) and build the kernel again"
 fi
 
 # What the modules need of the kernel is what the patch exports.
@@ -55,14 +73,16 @@ exported() {
 		END { exit !found }' "$tree/Module.symvers"
 }
 if [ ! -e "$tree/Module.symvers" ]; then
-	fault "$tree has no Module.symvers: apply $patch there and build the kernel with its modules"
+	fault "no Module.symvers" \
+		"$tree has no Module.symvers: apply $patch there and build the kernel with its modules"
 else
 	lack=
 	while read -r symbol; do
 		exported "$symbol" || lack="$lack $symbol"
 	done < <(sed -n 's/^+EXPORT_SYMBOL_FOR_[A-Z_]*(\([a-z0-9_]*\).*/\1/p' "$top/$patch")
 	if [ -n "$lack" ]; then
-		fault "the kernel in $tree does not export to tdx_pages:$lack: apply $patch there and build the kernel again"
+		fault "no exports to tdx_pages (it is not patched)" \
+			"the kernel in $tree does not export to tdx_pages:$lack: apply $patch there and build the kernel again"
 	fi
 fi
-exit "$faults"
+finish

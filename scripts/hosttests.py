@@ -21,6 +21,8 @@ PARAMETERS = {"tdx_pages": {"pool", "iommu", "global_keyid", "profile", "clflush
               "tdx_emu": {"global_keyid", "pool_pages", "ext_required", "iommu_mt_pages",
                           "memory_mb", "features0", "profile_late", "pool_u32",
                           "spdm_mt_pages", "ide_mt_pages", "spdm_max_dev_info_pages"}}
+# For people; one for a device or a CPU would load the kernel module unasked.
+ALIASES = {"tdx_pages": "tdx-connect-pages", "tdx_emu": "tdx-module-emulator"}
 SAMPLES = ["samples/tdx_pages_sample.ko", "samples/tdx_pages_sample_rust.ko"]
 
 
@@ -83,12 +85,14 @@ def output(*command):
 
 
 def modinfo(path):
-    """The fields of a module's .modinfo section; parameters as a set of names."""
+    """The fields of a module's .modinfo section, several of a kind as one; parameters as a set of names."""
     fields = {"parm": set()}
     for line in output("/sbin/modinfo", path).splitlines():
         key, _, value = line.partition(":")
         if key == "parm":
             fields["parm"].add(value.strip().partition(":")[0])
+        elif key in fields:
+            fields[key] += ", " + value.strip()
         else:
             fields[key] = value.strip()
     return fields
@@ -102,11 +106,15 @@ def module_cases(directory):
         found.append(("module files: " + name, wanted == got,
                       ["wanted: %s" % (wanted,), "got:    %s" % (got,)]))
 
+    with open(os.path.join(TOP, "dkms.conf")) as file:
+        version = re.search(r'^PACKAGE_VERSION="(.+)"$', file.read(), re.M).group(1)
     for module, parameters in PARAMETERS.items():
         fields = modinfo(os.path.join(directory, module + ".ko"))
         same(module + ": license", "GPL", fields.get("license", "").removesuffix(" v2"))
         same(module + ": description and author", True,
              bool(fields.get("description")) and bool(fields.get("author")))
+        same(module + ": version is that of dkms.conf", version, fields.get("version"))
+        same(module + ": the one alias", ALIASES[module], fields.get("alias"))
         same(module + ": parameters", sorted(parameters), sorted(fields["parm"]))
         same(module + ": needs no other module", "", fields.get("depends"))
     llvm = os.environ.get("LLVM", "")

@@ -5,7 +5,8 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/tdx-pages
+# Who is started by dkms at boot may have no home.
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/tdx-pages
 # With a tree of the user's own nothing else is touched.
 [ -n "${KDIR:-}" ] || mkdir -p "$cache/log"
 
