@@ -8,7 +8,8 @@
 # command line here reaches them as environment.
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: modules samples modules_install install uninstall checkinstall kernel demo check check-long check-debug fmt fmtcheck clippy clean help
+.PHONY: modules samples modules_install install uninstall checkinstall kernel demo \
+	check check-long check-debug fmt fmtcheck clippy checkpatch lint doc rust-analyzer clean help
 
 modules: ## build tdx_pages.ko and tdx_emu.ko here
 	@scripts/kmake.sh modules
@@ -32,8 +33,25 @@ checkinstall:
 		echo "error: installing wants KDIR=<build dir of the kernel that runs them>, or INSTALL_MOD_PATH=<directory>" >&2; \
 		exit 1; }
 
-clippy: ## build them with the kernel's clippy lints
-	@CLIPPY=1 scripts/kmake.sh modules
+# What a change must pass before it is sent, beside the tests.
+lint: fmtcheck clippy checkpatch ## all of fmtcheck, clippy and checkpatch
+
+ifdef KDIR
+clippy:
+	@CLIPPY=1 W=e scripts/kmake.sh modules
+else
+clippy: ## build them, and the suites and samples, with the kernel's clippy lints
+	@scripts/build.sh clippy >/dev/null
+endif
+
+checkpatch: ## the kernel's checkpatch --strict on the C files and the kernel patches
+	@scripts/checkpatch.sh
+
+doc: ## rustdoc of both modules and the pages of Documentation/, in Documentation/output/
+	@scripts/doc.sh
+
+rust-analyzer: ## rust-project.json, for editors that use rust-analyzer
+	@scripts/rust-analyzer.sh
 
 # These three make and boot a kernel of their own.
 ifdef KDIR

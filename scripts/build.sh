@@ -7,6 +7,7 @@
 #
 #   plain    the modules as they are
 #   kunit    with the KUnit suites built in
+#   clippy   the same under the kernel's clippy lints; a warning is an error
 
 . "$(dirname "$0")/lib.sh"
 
@@ -14,7 +15,8 @@ variant=${1:-}
 case $variant in
 plain) ;;
 kunit) export TDX_PAGES_KUNIT=1 ;;
-*) die "variant \"$variant\" is not known" "use plain or kunit" ;;
+clippy) export TDX_PAGES_KUNIT=1 CLIPPY=1 W=e ;;
+*) die "variant \"$variant\" is not known" "use plain, kunit or clippy" ;;
 esac
 export TDX_PAGES_SAMPLES=1
 

@@ -10,4 +10,4 @@ find . \( -path ./.git -o -path ./scripts -o -path ./Documentation \) -prune -o 
 	-name '*.rsi' -o -name '*.ll' -o -name '*.s' -o -name '*.d' -o -name '*_bindings.rs' -o \
 	-name Module.symvers -o -name modules.order -o -name '.module-common.o' -o \
 	-name rust-project.json -o -name compile_commands.json \) -exec rm -f {} +
-rm -rf rust/host/target scripts/__pycache__
+rm -rf rust/host/target scripts/__pycache__ Documentation/output

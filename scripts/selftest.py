@@ -224,7 +224,7 @@ def tree_cases():
             "Module.symvers": "".join("0x0\t%s\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:kvm,tdx_pages\n"
                                       % symbol for symbol in symbols if symbol != "symbol")}
 
-    def told(change):
+    def told(change, *options):
         """What check-tree.sh says of the good tree with some files changed, as lines."""
         with tempfile.TemporaryDirectory() as tree:
             for name, content in {**good, **change}.items():
@@ -233,7 +233,7 @@ def tree_cases():
                 if content is not None:
                     with open(path, "w") as file:
                         file.write(content)
-            done = subprocess.run([os.path.join(SCRIPTS, "check-tree.sh"), tree],
+            done = subprocess.run([os.path.join(SCRIPTS, "check-tree.sh"), *options, tree],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True)
             lines = done.stdout.splitlines()
@@ -264,6 +264,10 @@ def tree_cases():
             len(lines) == 1 and bool(re.search(wanted, lines[0]))
     lines = told({".config": "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n"})
     yield "a kernel tree with two things wrong: a line for each", len(lines) == 2
+    yield "a good kernel tree is taken in brief, too", told({}, "--brief") == []
+    yield "a kernel tree with two things wrong: one line for dkms", \
+        told({".config": "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n"}, "--brief") == \
+        ["no CONFIG_RUST, no CONFIG_INTEL_TDX_HOST"]
 
 
 def cases():

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Installs what is needed to build the kernel and the modules and to boot them:
-# on Debian 12 and 13 as root; elsewhere it says what is missing.
+# tools.sh [doc]: installs what is needed to build the kernel and the modules
+# and to boot them, or to build the pages of Documentation/: on Debian 12 and 13
+# as root; elsewhere it says what is missing.
 
 . "$(dirname "$0")/lib.sh"
 
 packages_common="clang-19 lld-19 llvm-19 libclang-19-dev
 	flex bison bc libelf-dev libssl-dev cpio kmod make gcc libc6-dev perl
 	patch xz-utils python3 ca-certificates busybox-static qemu-system-x86 acpica-tools"
+packages_doc="python3-sphinx"
 packages_12="rustc-web rust-web-src rust-web-clippy rustfmt-web cargo-web"
 packages_13="rustc rust-src rust-clippy rustfmt cargo bindgen"
 
@@ -38,10 +40,16 @@ check_commands() {
 }
 
 version=$(debian_version)
-case $version in
-12) packages="$packages_common $packages_12" ;;
-13) packages="$packages_common $packages_13" ;;
-*) tool_env; check_commands; exit 0 ;;
+case ${1:-}:$version in
+doc:12 | doc:13) packages=$packages_doc ;;
+doc:*)
+	command -v sphinx-build >/dev/null || die "missing: sphinx-build" "install Sphinx"
+	exit 0
+	;;
+:12) packages="$packages_common $packages_12" ;;
+:13) packages="$packages_common $packages_13" ;;
+:*) tool_env; check_commands; exit 0 ;;
+*) die "usage: tools.sh [doc]" ;;
 esac
 
 # shellcheck disable=SC2086
@@ -58,6 +66,7 @@ if [ -n "$missing" ]; then
 	run_step "install $(echo "$missing" | wc -w) packages" "$cache/log/tools.log" install_missing
 fi
 
+[ "${1:-}" != doc ] || exit 0
 tool_env
 if [ ! -x "$BINDGEN" ]; then
 	dir=$cache/tools/bindgen-$bindgen_version
