@@ -306,8 +306,9 @@ tdx_spdm_session_create(struct tdx_pages_user *user,
  * Context: process context, may sleep; calls tdx_doe_ops.transfer().
  * Return: the length of the device info in bytes, see
  *	   tdx_spdm_session_device_info(); -EISCONN if it is connected, or was; -EBUSY
- *	   if the TDX Module is busy, perhaps with another session; -EPROTO for an exchange that cannot be, -EIO,
- *	   -ENOMEM, -ESHUTDOWN, -EINVAL, -EDEADLK; what transfer() returned.
+ *	   if the TDX Module is busy, perhaps with another session; -EPROTO for an
+ *	   exchange that cannot be, -EIO, -ENOMEM, -ESHUTDOWN, -EINVAL, -EDEADLK; what
+ *	   transfer() returned.
  */
 ssize_t tdx_spdm_session_connect(struct tdx_spdm_session *session);
 

@@ -133,6 +133,10 @@ mod users {
     use kernel::ffi::c_void;
 
     /// Answers as the software TDX Module wants it, or not at all where `data` is 1.
+    ///
+    /// # Safety
+    ///
+    /// `request` and `response` have `len` bytes each.
     unsafe extern "C" fn transfer(
         data: *mut c_void,
         _vendor: u16,

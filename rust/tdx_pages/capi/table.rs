@@ -232,9 +232,8 @@ impl Api {
     pub(super) fn units(&self) -> Result<KVec<Arc<Unit>>> {
         let mut units = KVec::new();
         for slot in self.table.lock().slots.values() {
-            match &slot.item {
-                Item::Iommu(unit) => units.push(unit.clone(), GFP_KERNEL)?,
-                _ => {}
+            if let Item::Iommu(unit) = &slot.item {
+                units.push(unit.clone(), GFP_KERNEL)?;
             }
         }
         Ok(units)

@@ -42,7 +42,7 @@ pub(super) fn release<T: Lend<Memory = Blocks>>(
 ) -> Result<T, ReleaseError<T, Kernel>> {
     let begin = Instant::now();
     loop {
-        match held.release(leaf, |recorded| call(recorded)) {
+        match held.release(leaf, &call) {
             Err(ReleaseError::StillHeld(same, status))
                 if may_pass(status) && kernel.seam().wait(begin) =>
             {

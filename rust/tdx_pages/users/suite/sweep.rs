@@ -3,9 +3,9 @@
 //! Sweeps: in every whole life everything that can fail fails once, at every place.
 
 use super::{
+    answers::*,
     chance::*,
     lives::*,
-    answers::*,
     *, //
 };
 use crate::bindings;
