@@ -4,15 +4,15 @@
 # doc.sh [rust|sphinx]...: the documentation, below the directory that it
 # tells at the end: of both kernel modules by rustdoc, and the pages of
 # Documentation/ by Sphinx.  Both without a name.  A warning of Sphinx is an
-# error, and so is what rustdoc finds wrong; only a link that leads nowhere is
-# told and no more.
+# error, and so is what rustdoc finds wrong, a link that leads nowhere for one.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tree.sh"
 
 [ $# != 0 ] || set -- rust sphinx
 wrong=(-Drustdoc::{missing_crate_level_docs,unescaped_backticks,invalid_html_tags,bare_urls}
-	-Drustdoc::{invalid_codeblock_attributes,invalid_rust_codeblocks,redundant_explicit_links})
+	-Drustdoc::{invalid_codeblock_attributes,invalid_rust_codeblocks}
+	-Drustdoc::{redundant_explicit_links,broken_intra_doc_links})
 out=${DOC_DIR:-$top/Documentation/output}
 mkdir -p "$out"
 
@@ -44,7 +44,7 @@ rust() {
 		tree_env "$KDIR"
 		dir=$top
 	else
-		KERNEL_BUILD=$("$top/scripts/kernel.sh")
+		KERNEL_BUILD=${KERNEL_BUILD:-$("$top/scripts/kernel.sh")}
 		export KERNEL_BUILD
 		dir=$("$top/scripts/build.sh" plain)
 		tool_env

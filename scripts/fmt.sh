@@ -10,7 +10,7 @@ if [ -n "${KDIR:-}" ]; then
 	tree_env "$KDIR"
 	kdir=$KDIR
 else
-	kdir=${KERNEL_BUILD:-$("$top/scripts/kernel.sh" 2>/dev/null || "$top/scripts/kernel.sh")}
+	kdir=${KERNEL_BUILD:-$("$top/scripts/kernel.sh")}
 	tool_env
 fi
 # A build dir of its own has the rules in the source tree it names.

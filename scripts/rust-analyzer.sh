@@ -12,7 +12,7 @@ if [ -n "${KDIR:-}" ]; then
 	dir=$top
 	[ "${TDX_PAGES_KUNIT:-}" != 1 ] || kunit=(--kunit)
 else
-	KERNEL_BUILD=$("$top/scripts/kernel.sh")
+	KERNEL_BUILD=${KERNEL_BUILD:-$("$top/scripts/kernel.sh")}
 	export KERNEL_BUILD
 	# With the suites, or they would be dead text to an editor.
 	dir=$("$top/scripts/build.sh" kunit)

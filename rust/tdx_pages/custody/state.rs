@@ -11,7 +11,7 @@ use crate::abi::{
 /// The state of a record in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// The TDX Module has the pages, and somebody has the [`Held`].
+    /// The TDX Module has the pages, and somebody has the [`Held`](super::transitions::Held).
     Held,
     /// The TDX Module has the pages and there is no way back: the extension pool.
     HeldForGood,
