@@ -15,9 +15,11 @@ checkpatch=$kdir/scripts/checkpatch.pl
 
 # What it complains of and what stays, each with the reason:
 # - a name that is the kernel's own;
+# - the layout of trace events, which is that of the kernel's own;
 # - the version of the kernel, which code outside of the tree has to ask for
 #   where nothing else tells; and the same line, misread as a constant on the left.
-known='CAMELCASE: Avoid CamelCase: <MSR_MTRRcap>$
+known='include/trace/events/[a-z_]*.h:[0-9]*: CHECK:(PARENTHESIS_ALIGNMENT|OPEN_ENDED_LINE):
+CAMELCASE: Avoid CamelCase: <MSR_MTRRcap>$
 rust/helpers/kernel.c:[0-9]*: WARNING:(LINUX_VERSION_CODE|CONSTANT_COMPARISON): '
 
 said=0
