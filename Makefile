@@ -53,7 +53,7 @@ doc: ## rustdoc of both modules and the pages of Documentation/, in Documentatio
 rust-analyzer: ## rust-project.json, for editors that use rust-analyzer
 	@scripts/rust-analyzer.sh
 
-# These three make and boot a kernel of their own.
+# These make and boot a kernel of their own.
 ifdef KDIR
 kernel demo check check-long check-debug:
 	@echo "error: make $@ uses the kernel of make kernel; leave KDIR= out" >&2; exit 1

@@ -10,6 +10,8 @@ kdir=${KDIR:-${KERNEL_BUILD:-$("$top/scripts/kernel.sh")}}
 release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null) ||
 	die "$kdir does not tell its release (include/config/kernel.release)" "build the kernel there"
 root=${INSTALL_MOD_PATH:-}
+modules=(tdx_emu)
+[ "${TDX_EMU_ONLY:-}" = 1 ] || modules+=(tdx_pages)
 dir=$root/lib/modules/$release/${INSTALL_MOD_DIR:-updates}
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -31,9 +33,10 @@ fi
 # The kernel's modules_install does this itself, but for a headers package, which
 # has no System.map.
 [ -e "$kdir/System.map" ] || depmod_all
-for module in tdx_pages tdx_emu; do
+for module in "${modules[@]}"; do
 	modprobe -S "$release" ${root:+-d "$root"} --show-depends "$module" >/dev/null ||
 		die "modprobe does not find $module for $release" "look into $dir"
 done
-say "tdx_pages and tdx_emu are installed in $dir"
-say "modprobe tdx_pages hands memory over, the extension pool until the next boot: see README.md"
+say "installed in $dir: ${modules[*]}"
+[ "${TDX_EMU_ONLY:-}" = 1 ] ||
+	say "modprobe tdx_pages hands memory over, the extension pool until the next boot: see README.md"
