@@ -26,7 +26,15 @@ pub(crate) enum Control {
     Ping = 0,
     /// Forget all pages, objects, faults and counters; metadata as at load.
     Reset = 1,
-    /// Set a metadata field. In: RCX id, RDX value, R8 = 1 makes the field missing instead.
+    /// Set a metadata field. In: RCX id, RDX value, R8 what is done:
+    ///
+    /// - 0: the field has the value,
+    /// - 1: the field is missing,
+    /// - 2: TDH.SYS.RD tells the value from the R9-th successful read on, 1 being the next, though
+    ///   the field keeps its own,
+    /// - 3: the same at each R9-th read, with the truth in between.
+    ///
+    /// 0 and 1 end a lie of 2 or 3.
     SetField = 2,
     /// Let calls of a leaf fail. In: RCX leaf number, RDX from the n-th call on (1 is the next), R8
     /// status, R9 = 0 before any effect or 1 after the whole effect, R10 how many calls.
@@ -35,9 +43,14 @@ pub(crate) enum Control {
     /// from there; up to four, else OPERAND_INVALID on RCX. R10 = 0 takes all of the leaf away,
     /// whatever the other operands are.
     Fail = 3,
-    /// Interrupt. In: RCX leaf number, RDX = k. TDH.EXT.MEM.ADD stops after every k entries; a
-    /// leaf that is resumed with its original operands answers INTERRUPTED_RESUMABLE k times
-    /// before it completes. 0 ends it.
+    /// Interrupt. In: RCX leaf number, RDX = k, R8 when:
+    ///
+    /// - 0: TDH.EXT.MEM.ADD stops after every k entries; a leaf that is resumed with its original
+    ///   operands answers INTERRUPTED_RESUMABLE k times before it completes. k = 0 ends it.
+    /// - 1: once. TDH.EXT.MEM.ADD stops before the entry of index k, 1 to 511, in a list that has
+    ///   one; any other leaf is interrupted at the k-th call, 1 being the next, that nothing stands
+    ///   against.
+    /// - 2: TDH.EXT.MEM.ADD stops before the last entry of each list. RDX is not looked at.
     Interrupt = 4,
     /// Refuse an IOMMU as not capable. In: RCX register base. Up to eight at a time.
     Refuse = 5,
@@ -51,7 +64,8 @@ pub(crate) enum Control {
     Page = 8,
     /// Stop honouring releases. In: RCX = 1: TDH.IOMMU.CLEAR, TDH.SPDM.DELETE and
     /// TDH.IDE.STREAM.DELETE succeed but every page stays owned; RCX = 2: only the page in RDX
-    /// stays owned; 0 ends it, and lets the kept pages go.
+    /// stays owned; 0 ends it, and lets the kept pages go. R8 = 1: of TDH.PHYMEM.PAGE.RECLAIM it
+    /// holds too, which else gets a kept page back.
     KeepPages = 9,
     /// How exchanges with a device go. In: RCX what to set, RDX its value:
     ///
@@ -87,13 +101,33 @@ pub(crate) enum Control {
     /// Change to another generation of the interface, until the next reset; best while there is no
     /// object. In: RCX = 1: late; 0: v2.
     Profile = 14,
-    /// Lie about an id, once. In: RCX number of a leaf that gives one, RDX what its next success says
-    /// instead of the true one.
+    /// Lie about an id, once. In: RCX number of a leaf that gives one, RDX what its next success
+    /// says instead of the true one.
     Id = 15,
     /// Host bugs of one kind since the last reset. In: RCX kind, as they stand in debugfs from 0
     /// on. Out: RDX = 1 if it is looked for, R8 how many; of the first one R9 page, R10 detail and
     /// R11 the address of the instruction.
     HostBugs = 16,
+    /// Lie about the progress of TDH.EXT.MEM.ADD, in the word that it gives back on every exit.
+    /// What is taken is not touched. In: RCX the lie, RDX its operand:
+    ///
+    /// - 0: none,
+    /// - 1: the first entry stays as it was fed,
+    /// - 2: it goes RDX entries back from there, at most to 0,
+    /// - 3: it is RDX entries further on than the truth,
+    /// - 4: RDX for the whole word.
+    Progress = 17,
+    /// What the output registers of a leaf hold where they mean nothing: after a failure or an
+    /// interruption. In: RCX leaf number; RDX = 0: the truth; 1: what the call before, of whatever
+    /// leaf, left in these registers; 2: R8 in each. R9 = 1: after success, and wherever they mean
+    /// something, too.
+    ///
+    /// They stay as they are beside "not executed", and beside RND_NO_ENTROPY: the kernel's own
+    /// loop feeds them as the operands of the next call.
+    Outputs = 18,
+    /// Let chance make something go wrong in RCX of 1000 calls, 0 to end it. In: RDX seed, R8
+    /// number of the only leaf, 0 for all. What is set by other control calls goes on beside it.
+    Mix = 19,
 }
 
 impl Control {
@@ -123,6 +157,9 @@ impl Control {
             Self::Profile,
             Self::Id,
             Self::HostBugs,
+            Self::Progress,
+            Self::Outputs,
+            Self::Mix,
         ]
         .into_iter()
         .find(|control| control.leaf().raw() == rax)
@@ -135,12 +172,12 @@ mod tests {
 
     #[test]
     fn a_real_tdx_module_refuses_every_control_call() {
-        for n in 0..=16 {
+        for n in 0..=19 {
             let control = Control::from_raw(MARK | n).unwrap();
             assert!(control.leaf().has_reserved_bits());
             assert_eq!(control.leaf().raw() >> 63, 0);
         }
-        assert_eq!(Control::from_raw(MARK | 17), None);
+        assert_eq!(Control::from_raw(MARK | 20), None);
         assert_eq!(Control::from_raw(7), None);
     }
 }

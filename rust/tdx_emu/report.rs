@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is said of the host's mistakes.
+//! What is said of the host's mistakes, and of chance.
 
 use super::{
     bindings,
@@ -45,8 +45,12 @@ impl fmt::Write for Line {
     }
 }
 
-/// Prints what the host did wrong, the first time for each kind, and who called.
+/// Prints what the host did wrong, the first time for each kind, and who called; and where chance
+/// begins.
 pub(crate) fn report(emu: &Emu) {
+    if let Some(mix) = emu.with(|model| model.mix_mut().take_fresh()) {
+        pr_info!("mix: {}\n", core::format_args!("{mix}"));
+    }
     let mut caller = 0;
     while let Some(record) = emu.with(|model| model.bugs_mut().take_fresh()) {
         let line = Line::of(&record);

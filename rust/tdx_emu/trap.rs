@@ -151,7 +151,7 @@ unsafe extern "C" fn tdx_emu_seamcall(
     if model.balance().owned() > 0 {
         told |= bindings::TDX_EMU_OWNS_PAGES;
     }
-    if model.bugs().is_fresh() {
+    if model.bugs().is_fresh() || model.mix().is_fresh() {
         told |= bindings::TDX_EMU_HAS_NEWS;
     }
     told

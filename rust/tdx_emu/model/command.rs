@@ -16,20 +16,25 @@ use core::str::SplitAsciiWhitespace;
 
 const COMMANDS: &str =
     "want one of: reset, fail, nofail, interrupt, refuse, field, nofield, keep, \
-                        rounds, device_info, told, key_lasts, released, update, profile, id";
-const FAIL: &str = "want: fail LEAF NTH TIMES STATUS [after]";
+                        rounds, device_info, told, key_lasts, released, progress, outputs, mix, \
+                        update, profile, id";
+const FAIL: &str = "want: fail LEAF NTH TIMES|ever STATUS [after]";
 const NOFAIL: &str = "want: nofail LEAF";
-const INTERRUPT: &str = "want: interrupt LEAF K";
+const INTERRUPT: &str = "want: interrupt LEAF K | at K | last";
 const REFUSE: &str = "want: refuse HPA, the register base of an IOMMU";
-const FIELD: &str = "want: field ID VALUE";
+const FIELD: &str = "want: field ID VALUE [from N | each N], N a read, 1 the next";
 const NOFIELD: &str = "want: nofield ID";
-const KEEP: &str = "want: keep all | none | HPA";
+const KEEP: &str = "want: keep none | all [reclaim] | HPA [reclaim]";
 const ROUNDS: &str = "want: rounds N, of each exchange with a device";
 const DEVICE_INFO: &str = "want: device_info BYTES";
 const TOLD: &str = "want: told BYTES of device info, 0 for the truth";
 const KEY_LASTS: &str = "want: key_lasts N requests, 0 for any number";
 const RELEASED: &str = "want: released truth | count N | foreign HPA INDEX | repeated INDEX | \
                         shifted BY | reversed | word WORD | unwritten";
+const PROGRESS: &str = "want: progress truth | stalled | back N | ahead N | word WORD";
+const OUTPUTS: &str = "want: outputs LEAF truth | LEAF stale [always] | LEAF WORD [always], of a \
+                       leaf that has outputs";
+const MIX: &str = "want: mix off | SEED PER_MILLE [LEAF], up to 1000 of 1000 calls";
 const UPDATE: &str = "want: update begin | done [POOL_PAGES]";
 const PROFILE: &str = "want: profile v2 | late";
 const ID: &str = "want: id LEAF VALUE, of a leaf that gives an id";
@@ -57,6 +62,9 @@ pub(crate) fn parse(line: &str) -> Result<Option<Regs>, &'static str> {
         "told" => (exchange(2, &mut words), TOLD),
         "key_lasts" => (exchange(3, &mut words), KEY_LASTS),
         "released" => (released(&mut words), RELEASED),
+        "progress" => (progress(&mut words), PROGRESS),
+        "outputs" => (outputs(&mut words), OUTPUTS),
+        "mix" => (mix(&mut words), MIX),
         "update" => (update(&mut words), UPDATE),
         "profile" => (profile(&mut words), PROFILE),
         "id" => (id(&mut words), ID),
@@ -79,7 +87,10 @@ fn fail(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
     let mut regs = Regs {
         rcx: leaf(words.next()?)?,
         rdx: number(words.next()?)?,
-        r10: number(words.next()?)?,
+        r10: match words.next()? {
+            "ever" => u64::MAX,
+            times => number(times)?,
+        },
         r8: status(words.next()?)?,
         ..call(Control::Fail)
     };
@@ -100,9 +111,16 @@ fn no_fail(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
 }
 
 fn interrupt(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let rcx = leaf(words.next()?)?;
+    let (rdx, r8) = match words.next()? {
+        "at" => (number(words.next()?)?, 1),
+        "last" => (0, 2),
+        k => (number(k)?, 0),
+    };
     Some(Regs {
-        rcx: leaf(words.next()?)?,
-        rdx: number(words.next()?)?,
+        rcx,
+        rdx,
+        r8,
         ..call(Control::Interrupt)
     })
 }
@@ -115,9 +133,18 @@ fn refuse(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
 }
 
 fn set_field(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let (rcx, rdx) = (field(words.next()?)?, number(words.next()?)?);
+    let (r8, r9) = match words.next() {
+        None => (0, 0),
+        Some("from") => (2, number(words.next()?)?),
+        Some("each") => (3, number(words.next()?)?),
+        Some(_) => return None,
+    };
     Some(Regs {
-        rcx: field(words.next()?)?,
-        rdx: number(words.next()?)?,
+        rcx,
+        rdx,
+        r8,
+        r9,
         ..call(Control::SetField)
     })
 }
@@ -136,9 +163,15 @@ fn keep(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
         "all" => (1, 0),
         page => (2, number(page)?),
     };
+    let r8 = match words.next() {
+        None => 0,
+        Some("reclaim") if rcx != 0 => 1,
+        Some(_) => return None,
+    };
     Some(Regs {
         rcx,
         rdx,
+        r8,
         ..call(Control::KeepPages)
     })
 }
@@ -192,6 +225,56 @@ fn released(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
     }
     if operands > 1 {
         regs.r8 = number(words.next()?)?;
+    }
+    Some(regs)
+}
+
+fn progress(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let (rcx, rdx) = match words.next()? {
+        "truth" => (0, 0),
+        "stalled" => (1, 0),
+        "back" => (2, number(words.next()?)?),
+        "ahead" => (3, number(words.next()?)?),
+        "word" => (4, number(words.next()?)?),
+        _ => return None,
+    };
+    Some(Regs {
+        rcx,
+        rdx,
+        ..call(Control::Progress)
+    })
+}
+
+fn outputs(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let rcx = leaf(words.next()?)?;
+    let (rdx, r8) = match words.next()? {
+        "truth" => (0, 0),
+        "stale" => (1, 0),
+        word => (2, number(word)?),
+    };
+    let r9 = match words.next() {
+        None => 0,
+        Some("always") if rdx != 0 => 1,
+        Some(_) => return None,
+    };
+    Some(Regs {
+        rcx,
+        rdx,
+        r8,
+        r9,
+        ..call(Control::Outputs)
+    })
+}
+
+fn mix(words: &mut SplitAsciiWhitespace<'_>) -> Option<Regs> {
+    let mut regs = call(Control::Mix);
+    match words.next()? {
+        "off" => {}
+        seed => {
+            regs.rdx = number(seed)?;
+            regs.rcx = number(words.next()?)?;
+            regs.r8 = words.next().map_or(Some(0), leaf)?;
+        }
     }
     Some(regs)
 }
@@ -292,6 +375,53 @@ mod tests {
     }
 
     #[test]
+    fn commands_that_lie() {
+        let pool = Field::IOMMU_MT_PAGE_COUNT.raw();
+        for (line, control, [rcx, rdx, r8, r9, r10]) in [
+            ("interrupt 61 at 5", Control::Interrupt, [61, 5, 1, 0, 0]),
+            ("interrupt 61 last", Control::Interrupt, [61, 0, 2, 0, 0]),
+            ("fail 61 2 ever 7", Control::Fail, [61, 2, 7, 0, u64::MAX]),
+            (
+                "field IOMMU_MT_PAGE_COUNT 9 from 2",
+                Control::SetField,
+                [pool, 9, 2, 2, 0],
+            ),
+            (
+                "field IOMMU_MT_PAGE_COUNT 9 each 3",
+                Control::SetField,
+                [pool, 9, 3, 3, 0],
+            ),
+            ("keep all reclaim", Control::KeepPages, [1, 0, 1, 0, 0]),
+            (
+                "keep 0x1000 reclaim",
+                Control::KeepPages,
+                [2, 0x1000, 1, 0, 0],
+            ),
+            ("progress truth", Control::Progress, [0; 5]),
+            ("progress stalled", Control::Progress, [1, 0, 0, 0, 0]),
+            ("progress back 2", Control::Progress, [2, 2, 0, 0, 0]),
+            ("progress ahead 3", Control::Progress, [3, 3, 0, 0, 0]),
+            ("progress word 0x5", Control::Progress, [4, 5, 0, 0, 0]),
+            ("outputs 61 truth", Control::Outputs, [61, 0, 0, 0, 0]),
+            ("outputs 61 stale", Control::Outputs, [61, 1, 0, 0, 0]),
+            ("outputs 61 0x9", Control::Outputs, [61, 2, 9, 0, 0]),
+            (
+                "outputs TDH.SYS.RD stale always",
+                Control::Outputs,
+                [34, 1, 0, 1, 0],
+            ),
+            ("mix off", Control::Mix, [0; 5]),
+            ("mix 42 100", Control::Mix, [100, 42, 0, 0, 0]),
+            ("mix 42 7 TDH.SYS.RD", Control::Mix, [7, 42, 34, 0, 0]),
+        ] {
+            let regs = ok(line);
+            assert_eq!(Control::from_raw(regs.rax), Some(control), "{line}");
+            let said = [regs.rcx, regs.rdx, regs.r8, regs.r9, regs.r10];
+            assert_eq!(said, [rcx, rdx, r8, r9, r10], "{line}");
+        }
+    }
+
+    #[test]
     fn nothing_to_do() {
         for line in ["", "   \t", "# a comment", "  # another"] {
             assert_eq!(parse(line), Ok(None), "{line:?}");
@@ -319,6 +449,29 @@ mod tests {
             ("interrupt TDH.EXT.INIT 0x+1", INTERRUPT),
             ("interrupt TDH.EXT.INIT 0x1ffffffffffffffff", INTERRUPT),
             ("interrupt 61 1 1", INTERRUPT),
+            ("interrupt 61 at", INTERRUPT),
+            ("interrupt 61 at here", INTERRUPT),
+            ("interrupt 61 last 1", INTERRUPT),
+            ("fail 61 1 never 0", FAIL),
+            ("field IOMMU_MT_PAGE_COUNT 1 from", FIELD),
+            ("field IOMMU_MT_PAGE_COUNT 1 until 2", FIELD),
+            ("field IOMMU_MT_PAGE_COUNT 1 each 2 3", FIELD),
+            ("keep none reclaim", KEEP),
+            ("keep all pages", KEEP),
+            ("progress", PROGRESS),
+            ("progress back", PROGRESS),
+            ("progress forth 1", PROGRESS),
+            ("progress stalled 1", PROGRESS),
+            ("outputs", OUTPUTS),
+            ("outputs 61", OUTPUTS),
+            ("outputs 61 fresh", OUTPUTS),
+            ("outputs 61 truth always", OUTPUTS),
+            ("outputs 61 stale never", OUTPUTS),
+            ("mix", MIX),
+            ("mix on", MIX),
+            ("mix 1", MIX),
+            ("mix 1 1 TDH.NO.SUCH", MIX),
+            ("mix off 1", MIX),
             ("refuse", REFUSE),
             ("refuse here", REFUSE),
             ("field 1", FIELD),

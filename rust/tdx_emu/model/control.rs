@@ -7,9 +7,16 @@ use super::{
     faults::{
         index,
         Fault,
+        Interrupt,
         Keep, //
     },
     machine::Machine,
+    mix::Mix,
+    outputs::{
+        has_outputs,
+        Outputs, //
+    },
+    progress::Progress,
     regs::Regs,
     released::Released,
     Model, //
@@ -39,10 +46,7 @@ impl<M: Machine> Model<M> {
             Control::Reset => self.reset(),
             Control::SetField => self.set_field(regs)?,
             Control::Fail => self.set_fault(regs)?,
-            Control::Interrupt => {
-                let leaf = index(regs.rcx).ok_or(bad(Operand::Rcx))?;
-                self.faults.interrupt(leaf, regs.rdx);
-            }
+            Control::Interrupt => self.set_interrupt(regs)?,
             Control::Refuse => {
                 let base = Hpa::new(regs.rcx).ok_or(bad(Operand::Rcx))?;
                 if !self.faults.refuse(base.get()) {
@@ -77,6 +81,16 @@ impl<M: Machine> Model<M> {
                 let leaf = index(regs.rcx).filter(|_| gives_one);
                 self.faults.id = Some((leaf.ok_or(bad(Operand::Rcx))?, regs.rdx));
             }
+            Control::Progress => self.set_progress(regs)?,
+            Control::Outputs => self.set_outputs(regs)?,
+            Control::Mix => {
+                let leaf = match regs.r8 {
+                    0 => None,
+                    number => Some(index(number).ok_or(bad(Operand::R8))?),
+                };
+                let mix = Mix::new(regs.rcx, regs.rdx, leaf);
+                self.faults.mix = mix.ok_or(bad(Operand::Rcx))?;
+            }
             Control::Profile => {
                 self.late = match regs.rcx {
                     0 => false,
@@ -107,14 +121,64 @@ impl<M: Machine> Model<M> {
     }
 
     fn set_field(&mut self, regs: &Regs) -> Result<(), Status> {
-        let value = match regs.r8 {
-            0 => Some(regs.rdx),
-            1 => None,
+        let field = Field::from_raw(regs.rcx);
+        let set = match regs.r8 {
+            0 => self.fields.set(field, Some(regs.rdx)),
+            1 => self.fields.set(field, None),
+            2 | 3 if regs.r9 == 0 => return Err(bad(Operand::R9)),
+            2 | 3 => self.fields.lie(field, regs.rdx, regs.r9, regs.r8 == 3),
             _ => return Err(bad(Operand::R8)),
         };
-        self.fields
-            .set(Field::from_raw(regs.rcx), value)
-            .ok_or(bad(Operand::Rcx))
+        set.ok_or(bad(Operand::Rcx))
+    }
+
+    fn set_interrupt(&mut self, regs: &Regs) -> Result<(), Status> {
+        let leaf = index(regs.rcx).ok_or(bad(Operand::Rcx))?;
+        let takes_entries = regs.rcx == Leaf::EXT_MEM_ADD.number();
+        let when = match regs.r8 {
+            0 => Interrupt::Every(regs.rdx),
+            // CAST: 512.
+            1 if takes_entries && regs.rdx >= ROOT_ENTRIES as u64 => {
+                return Err(bad(Operand::Rdx));
+            }
+            1 if regs.rdx == 0 => return Err(bad(Operand::Rdx)),
+            1 => Interrupt::At(regs.rdx),
+            2 if takes_entries => Interrupt::Last,
+            2 => return Err(bad(Operand::Rcx)),
+            _ => return Err(bad(Operand::R8)),
+        };
+        self.faults.interrupt(leaf, when);
+        Ok(())
+    }
+
+    fn set_progress(&mut self, regs: &Regs) -> Result<(), Status> {
+        self.faults.progress = match regs.rcx {
+            0 => Progress::Truth,
+            1 => Progress::Stalled,
+            2 => Progress::Back(regs.rdx),
+            3 => Progress::Ahead(regs.rdx),
+            4 => Progress::Word(regs.rdx),
+            _ => return Err(bad(Operand::Rcx)),
+        };
+        Ok(())
+    }
+
+    fn set_outputs(&mut self, regs: &Regs) -> Result<(), Status> {
+        let leaf = index(regs.rcx).filter(|_| has_outputs(Leaf::from_raw(regs.rcx)));
+        let leaf = leaf.ok_or(bad(Operand::Rcx))?;
+        let always = match regs.r9 {
+            0 => false,
+            1 => true,
+            _ => return Err(bad(Operand::R9)),
+        };
+        let outputs = match regs.rdx {
+            0 => Outputs::TRUE,
+            1 => Outputs::stale(always),
+            2 => Outputs::word(regs.r8, always),
+            _ => return Err(bad(Operand::Rdx)),
+        };
+        self.faults.set_outputs(leaf, outputs);
+        Ok(())
     }
 
     fn set_fault(&mut self, regs: &Regs) -> Result<(), Status> {
@@ -218,12 +282,18 @@ impl<M: Machine> Model<M> {
     }
 
     fn keep_pages(&mut self, regs: &Regs) -> Result<(), Status> {
+        let reclaim_keeps = match regs.r8 {
+            0 => false,
+            1 => true,
+            _ => return Err(bad(Operand::R8)),
+        };
         self.faults.keep = match regs.rcx {
             0 => Keep::None,
             1 => Keep::All,
             2 => Keep::Page(Hpa::new(regs.rdx).ok_or(bad(Operand::Rdx))?),
             _ => return Err(bad(Operand::Rcx)),
         };
+        self.faults.reclaim_keeps = reclaim_keeps;
         if self.faults.keep == Keep::None {
             self.pages.let_go_of_kept();
         }

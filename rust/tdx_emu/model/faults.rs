@@ -2,7 +2,15 @@
 
 //! What a test makes go wrong.
 
-use super::released::Released;
+use super::{
+    mix::{
+        Mix,
+        Twist, //
+    },
+    outputs::Outputs,
+    progress::Progress,
+    released::Released, //
+};
 use crate::abi::{
     Hpa,
     Leaf,
@@ -36,6 +44,19 @@ pub(crate) struct Fault {
     pub(crate) after: bool,
 }
 
+/// When a leaf is interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupt {
+    /// TDH.EXT.MEM.ADD after every so many entries; another leaf so many times before it completes.
+    /// 0 for never.
+    Every(u64),
+    /// Once: TDH.EXT.MEM.ADD before the entry of this index, 1 to 511, in a list that has more
+    /// entries; another leaf at the so many-th call, 1 being the next, that nothing stands against.
+    At(u64),
+    /// TDH.EXT.MEM.ADD before the last entry of each list.
+    Last,
+}
+
 /// The faults of one leaf, the next one first. The places behind the last one are empty.
 type Queue = [Option<Fault>; QUEUE];
 
@@ -66,10 +87,18 @@ impl Keep {
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
     faults: [Queue; LEAVES],
-    interrupts: [u64; LEAVES],
+    interrupts: [Interrupt; LEAVES],
+    outputs: [Outputs; LEAVES],
     refused: [Option<u64>; REFUSALS],
     pub(crate) keep: Keep,
+    /// Whether TDH.PHYMEM.PAGE.RECLAIM keeps those pages too.
+    pub(crate) reclaim_keeps: bool,
     pub(crate) released: Released,
+    pub(crate) progress: Progress,
+    /// What chance makes of calls.
+    pub(crate) mix: Mix,
+    /// What it makes of the call that is being made.
+    now: Option<Twist>,
     /// The place of a leaf, and the id that its next success is to say.
     pub(crate) id: Option<(usize, u64)>,
 }
@@ -78,10 +107,15 @@ impl Faults {
     /// Nothing goes wrong.
     pub(crate) const NONE: Self = Self {
         faults: [[None; QUEUE]; LEAVES],
-        interrupts: [0; LEAVES],
+        interrupts: [Interrupt::Every(0); LEAVES],
+        outputs: [Outputs::TRUE; LEAVES],
         refused: [None; REFUSALS],
         keep: Keep::None,
+        reclaim_keeps: false,
         released: Released::Truth,
+        progress: Progress::Truth,
+        mix: Mix::OFF,
+        now: None,
         id: None,
     };
 
@@ -123,18 +157,122 @@ impl Faults {
         Some(hit)
     }
 
-    /// Sets after how many entries, or how many times, a leaf is interrupted; 0 ends it.
-    pub(crate) fn interrupt(&mut self, leaf: usize, k: u64) {
-        if let Some(slot) = self.interrupts.get_mut(leaf) {
-            *slot = k;
+    /// Begins a call: lets chance decide what becomes of it, where no fault of its own does.
+    pub(crate) fn begin(&mut self, leaf: usize, late: bool) {
+        self.now = self.mix.twist(leaf, late);
+    }
+
+    /// The fault that chance has made of the call that is being made.
+    pub(crate) fn chance(&self) -> Option<(Status, bool)> {
+        match self.now {
+            Some(Twist::Status(status, after)) => Some((status, after)),
+            _ => None,
         }
     }
 
-    /// What [`Self::interrupt`] has set.
-    pub(crate) fn interrupts(&self, leaf: Leaf) -> u64 {
-        index(leaf.number())
-            .and_then(|leaf| self.interrupts.get(leaf).copied())
-            .unwrap_or(0)
+    /// Ends a call.
+    pub(crate) fn end(&mut self) {
+        self.now = None;
+    }
+
+    /// Sets when a leaf is interrupted.
+    pub(crate) fn interrupt(&mut self, leaf: usize, when: Interrupt) {
+        if let Some(slot) = self.interrupts.get_mut(leaf) {
+            *slot = when;
+        }
+    }
+
+    /// When the call that is being made is interrupted.
+    pub(crate) fn interrupts(&self, leaf: usize) -> Interrupt {
+        match self.now {
+            Some(Twist::Interrupt(k)) => Interrupt::Every(k),
+            _ => {
+                let set = self.interrupts.get(leaf).copied();
+                set.unwrap_or(Interrupt::Every(0))
+            }
+        }
+    }
+
+    /// How many times the call that is being made, of a leaf that is resumed with its original
+    /// operands, is interrupted before it completes; it is counted by this.
+    pub(crate) fn times(&mut self, leaf: Leaf) -> u64 {
+        let Some(leaf) = index(leaf.number()) else {
+            return 0;
+        };
+        match self.interrupts(leaf) {
+            Interrupt::Every(times) => times,
+            Interrupt::At(1) => {
+                self.interrupt(leaf, Interrupt::Every(0));
+                1
+            }
+            Interrupt::At(n) => {
+                self.interrupt(leaf, Interrupt::At(n.saturating_sub(1)));
+                0
+            }
+            Interrupt::Last => 0,
+        }
+    }
+
+    /// Which pages stay owned in the call that is being made.
+    pub(crate) fn keep(&self) -> Keep {
+        match self.now {
+            Some(Twist::Keep) => Keep::All,
+            _ => self.keep,
+        }
+    }
+
+    /// Whether TDH.PHYMEM.PAGE.RECLAIM keeps a page in the call that is being made.
+    pub(crate) fn reclaim_keeps(&self, page: Hpa) -> bool {
+        matches!(self.now, Some(Twist::Keep)) || self.reclaim_keeps && self.keep.keeps(page)
+    }
+
+    /// What is said of released pages in the call that is being made.
+    pub(crate) fn released(&self) -> Released {
+        match self.now {
+            Some(Twist::Released(lie)) => lie,
+            _ => self.released,
+        }
+    }
+
+    /// What is said of the progress in the call that is being made.
+    pub(crate) fn progress(&self) -> Progress {
+        match self.now {
+            Some(Twist::Progress(lie)) => lie,
+            _ => self.progress,
+        }
+    }
+
+    /// What is told of a metadata field in the call that is being made, if not what is set.
+    pub(crate) fn told(&self) -> Option<u64> {
+        match self.now {
+            Some(Twist::Field(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The id that the call that is being made says instead of the true one, now that it succeeds.
+    pub(crate) fn take_id(&mut self, leaf: usize) -> Option<u64> {
+        if let Some(Twist::Id(id)) = self.now {
+            return Some(id);
+        }
+        let (_, id) = self.id.filter(|(of, _)| *of == leaf)?;
+        self.id = None;
+        Some(id)
+    }
+
+    /// Sets what the outputs of a leaf hold.
+    pub(crate) fn set_outputs(&mut self, leaf: usize, outputs: Outputs) {
+        if let Some(slot) = self.outputs.get_mut(leaf) {
+            *slot = outputs;
+        }
+    }
+
+    /// What the outputs of the call that is being made hold.
+    pub(crate) fn outputs(&self, leaf: usize) -> Outputs {
+        match self.now {
+            Some(Twist::Outputs(outputs)) => outputs,
+            _ => self.outputs.get(leaf).copied().unwrap_or(Outputs::TRUE),
+        }
     }
 
     /// Refuses an IOMMU from now on; `false` if too many are refused.
@@ -212,6 +350,27 @@ mod tests {
         faults.clear(0);
         assert!((0..9).all(|_| faults.hit(0).is_none()));
         assert!((0..9).any(|_| faults.hit(1).is_some()));
+    }
+
+    #[test]
+    fn interrupted_at_the_nth_call_once() {
+        let mut faults = Faults::NONE;
+        let leaf = Leaf::IOMMU_SETUP;
+        let place = index(leaf.number()).unwrap();
+        faults.interrupt(place, Interrupt::At(3));
+        let times: Vec<u64> = (0..6).map(|_| faults.times(leaf)).collect();
+        assert_eq!(times, [0, 0, 1, 0, 0, 0]);
+        faults.interrupt(place, Interrupt::Every(2));
+        assert_eq!((faults.times(leaf), faults.times(leaf)), (2, 2));
+        assert_eq!(faults.times(Leaf::IOMMU_CLEAR), 0);
+    }
+
+    #[test]
+    fn an_id_is_told_once_by_its_own_leaf() {
+        let mut faults = Faults::NONE;
+        faults.id = Some((4, 9));
+        assert_eq!(faults.take_id(3), None);
+        assert_eq!((faults.take_id(4), faults.take_id(4)), (Some(9), None));
     }
 
     #[test]

@@ -10,14 +10,33 @@ use crate::abi::field::{
 
 const COUNT: usize = Field::ALL.len();
 
-/// The values of the fields in the order of [`Field::ALL`]; a missing one is [`None`].
+/// What is told of a field instead of its value.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    value: u64,
+    /// At which read, 1 being the next.
+    nth: u64,
+    /// At each that many-th one, and the truth in between; else from that one on.
+    alternates: bool,
+    /// Reads since it was set.
+    reads: u64,
+}
+
+/// The fields in the order of [`Field::ALL`].
 #[derive(Clone, Debug)]
-pub(crate) struct Fields([Option<u64>; COUNT]);
+pub(crate) struct Fields {
+    /// Their values; a missing one is [`None`].
+    values: [Option<u64>; COUNT],
+    told: [Option<Told>; COUNT],
+}
 
 impl Fields {
     /// The fields of a freshly loaded TDX Module.
     pub(crate) fn new(config: &Config) -> Self {
-        let mut fields = Self([None; COUNT]);
+        let mut fields = Self {
+            values: [None; COUNT],
+            told: [None; COUNT],
+        };
         let (pool, required) = if config.pool_u32 {
             (Field::POOL_REQUIRED_PAGES_U32, Field::EXT_REQUIRED_U8)
         } else {
@@ -41,22 +60,60 @@ impl Fields {
         fields
     }
 
+    fn index(field: Field) -> Option<usize> {
+        Field::ALL.iter().position(|known| *known == field)
+    }
+
     fn slot(&mut self, field: Field) -> Option<&mut Option<u64>> {
-        let index = Field::ALL.iter().position(|known| *known == field)?;
-        self.0.get_mut(index)
+        self.values.get_mut(Self::index(field)?)
     }
 
     /// The value of a field; [`None`] if it is missing.
     pub(crate) fn get(&self, field: Field) -> Option<u64> {
-        let index = Field::ALL.iter().position(|known| *known == field)?;
-        self.0.get(index).copied().flatten()
+        self.values.get(Self::index(field)?).copied().flatten()
     }
 
     /// Sets a field, or takes it away; [`None`] for a field that is not known. The value may be
-    /// one that the field's type cannot hold: the host must not believe it.
+    /// one that the field's type cannot hold: the host must not believe it. What was told instead
+    /// is forgotten.
     pub(crate) fn set(&mut self, field: Field, value: Option<u64>) -> Option<()> {
-        *self.slot(field)? = value;
+        let index = Self::index(field)?;
+        *self.values.get_mut(index)? = value;
+        *self.told.get_mut(index)? = None;
         Some(())
+    }
+
+    /// Lets reads of a field tell another value than its own: from the `nth` on, 1 being the next,
+    /// or, where it alternates, each `nth`. [`None`] for a field that is not known.
+    pub(crate) fn lie(
+        &mut self,
+        field: Field,
+        value: u64,
+        nth: u64,
+        alternates: bool,
+    ) -> Option<()> {
+        *self.told.get_mut(Self::index(field)?)? = Some(Told {
+            value,
+            nth,
+            alternates,
+            reads: 0,
+        });
+        Some(())
+    }
+
+    /// What a read of a field tells, which is counted by this; [`None`] if it is missing.
+    pub(crate) fn read(&mut self, field: Field) -> Option<u64> {
+        let truth = self.get(field)?;
+        let Some(told) = self.told.get_mut(Self::index(field)?)? else {
+            return Some(truth);
+        };
+        told.reads = told.reads.saturating_add(1);
+        let lies = if told.alternates {
+            told.reads.checked_rem(told.nth) == Some(0)
+        } else {
+            told.reads >= told.nth
+        };
+        Some(if lies { told.value } else { truth })
     }
 
     /// The optional features; none where the field is missing.
@@ -189,6 +246,25 @@ mod tests {
         assert_eq!(fields.pool_wanted(), 0xffff);
         assert_eq!(fields.set(pool, None), Some(()));
         assert_eq!(fields.pool_wanted(), 0);
+    }
+
+    #[test]
+    fn told_from_a_read_on_or_at_each_such_read() {
+        let field = Field::IOMMU_MT_PAGE_COUNT;
+        let mut fields = Fields::new(&Config::SMALL);
+        let mut reads = |alternates| -> Vec<u64> {
+            assert_eq!(fields.lie(field, 9, 3, alternates), Some(()));
+            assert_eq!(fields.get(field), Some(2), "its own value stays");
+            (0..7).map(|_| fields.read(field).unwrap()).collect()
+        };
+        assert_eq!(reads(false), [2, 2, 9, 9, 9, 9, 9]);
+        assert_eq!(reads(true), [2, 2, 9, 2, 2, 9, 2]);
+        assert_eq!(fields.set(field, Some(4)), Some(()));
+        assert_eq!(fields.read(field), Some(4), "a value that is set is told");
+        assert_eq!(fields.lie(field, 9, 1, false), Some(()));
+        assert_eq!(fields.set(field, None), Some(()));
+        assert_eq!(fields.read(field), None);
+        assert_eq!(fields.lie(Field::from_raw(5), 9, 1, false), None);
     }
 
     #[test]

@@ -4,6 +4,10 @@
 
 use super::{
     bugs::Bug,
+    faults::{
+        index,
+        Interrupt, //
+    },
     feed::Feed,
     iommus::Entry,
     machine::Machine,
@@ -46,13 +50,13 @@ impl<M: Machine> Model<M> {
     /// handling of GPA_LIST_INFO.
     ///
     /// Entries are taken one by one, and those before a bad one stay taken. The first entry in RCX
-    /// is rewritten on every exit. An interrupt stops it between two entries, never after the last.
+    /// is rewritten on every exit, as it is told. An interrupt stops it between two entries, never
+    /// after the last.
     pub(super) fn ext_mem_add(&mut self, regs: &mut Regs) -> Result<(), Status> {
         let word = HpaListInfo::from_raw(regs.rcx);
         let mut next = word.first();
         let result = self.add_pages(word, &mut next);
-        // This wraps to 0 behind entry 511, as the field does.
-        let word = word.with_first(next);
+        let word = self.faults.progress().word(word, next);
         regs.rcx = word.raw();
         self.feed = match result {
             Ok(()) => Feed::Complete(word.raw()),
@@ -77,7 +81,8 @@ impl<M: Machine> Model<M> {
         }
         let root = self.pages.shared(word.root().get(), RCX)?;
         self.feed.look(word, root, &mut self.pages);
-        let stop_after = self.faults.interrupts(Leaf::EXT_MEM_ADD);
+        let place = index(Leaf::EXT_MEM_ADD.number()).unwrap_or(usize::MAX);
+        let interrupt = self.faults.interrupts(place);
         for entry in first..=last {
             // A full pool takes no more. `[I]`
             if self.fields.pool_wanted() == 0 {
@@ -94,7 +99,15 @@ impl<M: Machine> Model<M> {
             *next = entry.saturating_add(1);
             // CAST: The same.
             let done = next.saturating_sub(first) as u64;
-            if done == stop_after && entry < last {
+            let stops = match interrupt {
+                Interrupt::Every(k) => done == k,
+                Interrupt::At(k) => *next as u64 == k,
+                Interrupt::Last => *next == last,
+            };
+            if stops && entry < last {
+                if matches!(interrupt, Interrupt::At(_)) {
+                    self.faults.interrupt(place, Interrupt::Every(0));
+                }
                 return Err(Status::INTERRUPTED_RESUMABLE);
             }
         }
@@ -127,7 +140,7 @@ impl<M: Machine> Model<M> {
             return Err(Status::CONNECT_INVALID_STATE);
         }
         if !self.ext_ready {
-            let times = self.faults.interrupts(Leaf::EXT_INIT);
+            let times = self.faults.times(Leaf::EXT_INIT);
             let bugs = &mut self.pages.bugs;
             self.resume
                 .step(Leaf::EXT_INIT, NOTHING, [NO_LIST; 2], times, bugs)?;

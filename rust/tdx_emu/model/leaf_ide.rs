@@ -98,7 +98,7 @@ impl<M: Machine> Model<M> {
 
         let place = Place::Object(list_of(slot));
         let list = self.pages.read_listed(listed, place, R8)?;
-        let times = self.faults.interrupts(leaf);
+        let times = self.faults.times(leaf);
         let bugs = &mut self.pages.bugs;
         self.resume
             .step(leaf, operands, [list, NO_LIST], times, bugs)?;
@@ -155,7 +155,7 @@ impl<M: Machine> Model<M> {
         if stream.blocked {
             return Err(Status::IDE_STREAM_BLOCKED);
         }
-        let times = self.faults.interrupts(leaf);
+        let times = self.faults.times(leaf);
         let bugs = &mut self.pages.bugs;
         self.resume
             .step(leaf, operands, [NO_LIST; 2], times, bugs)?;
@@ -189,7 +189,7 @@ impl<M: Machine> Model<M> {
             return Err(Status::SPDM_INVALID_STATE);
         }
         let aux = self.aux(regs.r8, stream.pages, R8)?;
-        let times = self.faults.interrupts(leaf);
+        let times = self.faults.times(leaf);
         let bugs = &mut self.pages.bugs;
         self.resume
             .step(leaf, operands, [NO_LIST; 2], times, bugs)?;

@@ -56,7 +56,7 @@ impl<M: Machine> Model<M> {
         let place = Place::Iommu(slot);
         let pages = &mut self.pages;
         let sum = pages.read_list(root, place, iommu.entries, Operand::Rdx)?;
-        let times = self.faults.interrupts(leaf);
+        let times = self.faults.times(leaf);
         let list = (sum, root.get());
         let bugs = &mut self.pages.bugs;
         self.resume
@@ -91,19 +91,19 @@ impl<M: Machine> Model<M> {
         } else {
             None
         };
-        let times = self.faults.interrupts(leaf);
+        let times = self.faults.times(leaf);
         let bugs = &mut self.pages.bugs;
         self.resume
             .step(leaf, operands, [NO_LIST; 2], times, bugs)?;
 
         let place = Place::Iommu(slot);
         if let Some(root) = root {
-            let lie = self.faults.released;
+            let lie = self.faults.released();
             let pages = &mut self.pages;
             pages.write_list(root, place, iommu.entries, lie, Operand::Rdx)?;
         }
-        self.pages
-            .release_list(place, iommu.entries, self.faults.keep);
+        let keep = self.faults.keep();
+        self.pages.release_list(place, iommu.entries, keep);
         self.iommus.remove(slot);
         Ok(())
     }

@@ -53,6 +53,7 @@ impl<M: Machine> Model<M> {
             // The interface has no way back for the pool; the status is `[I]`.
             PageType::Pool => Err(Status::PAGE_METADATA_INCORRECT.on(RCX)),
             _ if !state.is_kept() => Err(Status::IOMMU_MT_PAGE_IN_USE),
+            _ if self.faults.reclaim_keeps(page) => Ok(()),
             _ => {
                 self.pages.let_go(page);
                 Ok(())

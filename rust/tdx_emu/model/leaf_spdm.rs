@@ -118,7 +118,7 @@ impl<M: Machine> Model<M> {
         operand: Operand,
         regs: &mut Regs,
     ) -> Result<(), Status> {
-        let lie = self.faults.released;
+        let lie = self.faults.released();
         let back = match aux {
             Aux::Nowhere => None,
             Aux::InPlace => {
@@ -131,7 +131,8 @@ impl<M: Machine> Model<M> {
                 Some(lie.array(entries, page))
             }
         };
-        self.pages.release_list(place, entries, self.faults.keep);
+        let keep = self.faults.keep();
+        self.pages.release_list(place, entries, keep);
         regs.rcx = back.unwrap_or(regs.rcx);
         Ok(())
     }
@@ -166,7 +167,7 @@ impl<M: Machine> Model<M> {
 
         let place = Place::Object(slot);
         let list = self.pages.read_listed(listed, place, RDX)?;
-        let times = self.faults.interrupts(leaf);
+        let times = self.faults.times(leaf);
         let bugs = &mut self.pages.bugs;
         self.resume
             .step(leaf, operands, [list, NO_LIST], times, bugs)?;
@@ -201,7 +202,7 @@ impl<M: Machine> Model<M> {
             return Err(Status::SPDM_INVALID_STATE);
         }
         let aux = self.aux(regs.rdx, session.pages, RDX)?;
-        let times = self.faults.interrupts(leaf);
+        let times = self.faults.times(leaf);
         let bugs = &mut self.pages.bugs;
         self.resume
             .step(leaf, operands, [NO_LIST; 2], times, bugs)?;

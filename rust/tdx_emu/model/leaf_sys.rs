@@ -36,7 +36,8 @@ impl<M: Machine> Model<M> {
         if hidden || !self.fields.is_readable(field) {
             return Err(Status::METADATA_FIELD_NOT_READABLE);
         }
-        regs.r8 = value;
+        let told = self.fields.read(field).unwrap_or(value);
+        regs.r8 = self.faults.told().unwrap_or(told);
         regs.rdx = self.fields.next(Some(id)).map_or(NO_FIELD, Field::raw);
         Ok(())
     }

@@ -33,8 +33,11 @@ mod leaf_spdm;
 mod leaf_sys;
 mod lists;
 pub(crate) mod machine;
+pub(crate) mod mix;
+mod outputs;
 pub(crate) mod page;
 mod pages;
+mod progress;
 mod regs;
 mod released;
 mod resume;
@@ -64,6 +67,8 @@ use self::{
     fields::Fields,
     iommus::Iommus,
     journal::Journal,
+    mix::Mix,
+    outputs::Left,
     pages::Pages,
     resume::Resume,
     talk::Manners, //
@@ -97,6 +102,8 @@ pub(crate) struct Model<M> {
     updating: bool,
     /// What was taken for the pool by the last call, and is not known to be forgotten.
     feed: Feed,
+    /// What the last call left in the output registers.
+    left: Left,
     // As the machine is, whatever is reset.
     watch: Watch,
 }
@@ -131,6 +138,7 @@ impl<M: Machine> Model<M> {
             manners: Manners::USUAL,
             updating: false,
             feed: Feed::NOTHING,
+            left: Left::default(),
             watch: Watch::default(),
             late: config.profile_late,
             config: config,
@@ -186,25 +194,33 @@ impl<M: Machine> Model<M> {
             return self.own(leaf, BAD_RAX);
         };
         let asked = (regs.rcx, regs.rdx);
-        let fault = self.faults.hit(place);
-        let status = match fault {
-            Some(fault) if !fault.after => fault.status,
-            _ => {
-                let status = Self::status(self.run(leaf, regs));
-                let status = self.own(leaf, status);
-                if let (true, Some((of, id))) = (status.is_success(), self.faults.id) {
-                    if of == place {
-                        regs.rcx = id;
-                        self.faults.id = None;
+        self.faults.begin(place, self.late);
+        let set = self
+            .faults
+            .hit(place)
+            .map(|fault| (fault.status, fault.after));
+        let (status, is_fault) = match set.or(self.faults.chance()) {
+            Some((status, false)) => (status, true),
+            fault => {
+                let own = Self::status(self.run(leaf, regs));
+                let own = self.own(leaf, own);
+                if own.is_success() {
+                    regs.rcx = self.faults.take_id(place).unwrap_or(regs.rcx);
+                }
+                // Chance does not hide that a leaf was interrupted, or that it failed by itself.
+                match fault.filter(|_| set.is_some() || own.is_success()) {
+                    Some((status, _)) => {
+                        // The host does not know what was done.
+                        self.feed = Feed::NOTHING;
+                        (status, true)
                     }
+                    None => (own, false),
                 }
-                if fault.is_some() {
-                    // The host does not know what was done.
-                    self.feed = Feed::NOTHING;
-                }
-                fault.map_or(status, |fault| fault.status)
             }
         };
+        let outputs = self.faults.outputs(place);
+        self.left.leave(outputs, leaf, self.late, status, regs);
+        self.faults.end();
         // What was not executed, or may go on, leaves an interrupted leaf as it is.
         let stays = status.is_recoverable()
             || status.is_not_executed()
@@ -212,7 +228,7 @@ impl<M: Machine> Model<M> {
         if !stays {
             self.resume.end(leaf);
         }
-        if !stays && fault.is_some() {
+        if !stays && is_fault {
             self.break_off(leaf, asked, status);
         }
         status
@@ -271,6 +287,7 @@ impl<M: Machine> Model<M> {
         self.manners = Manners::USUAL;
         self.updating = false;
         self.feed = Feed::NOTHING;
+        self.left = Left::default();
         self.pages.machine.sessions_mut().fill(None);
         self.pages.machine.streams_mut().fill(None);
     }
@@ -293,6 +310,16 @@ impl<M: Machine> Model<M> {
     /// The same, to take out what is to be printed.
     pub(crate) fn bugs_mut(&mut self) -> &mut Bugs {
         &mut self.pages.bugs
+    }
+
+    /// What chance makes of calls, to tell when it was set.
+    pub(crate) fn mix(&self) -> &Mix {
+        &self.faults.mix
+    }
+
+    /// The same, to take out what is to be printed.
+    pub(crate) fn mix_mut(&mut self) -> &mut Mix {
+        &mut self.faults.mix
     }
 
     /// Calls by leaf.

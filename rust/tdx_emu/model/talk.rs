@@ -85,7 +85,7 @@ impl<M: Machine> Model<M> {
             NO_LIST
         };
         let lists = [response, talk.pages];
-        let times = self.faults.interrupts(leaf);
+        let times = self.faults.times(leaf);
         let bugs = &mut self.pages.bugs;
         self.resume
             .step(leaf, exchange.operands, lists, times, bugs)?;

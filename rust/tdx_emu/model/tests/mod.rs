@@ -9,6 +9,7 @@ mod host;
 mod ide;
 mod iommu;
 mod km;
+mod lies;
 mod life;
 mod random;
 mod released;
