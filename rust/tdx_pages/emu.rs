@@ -71,7 +71,7 @@ pub(crate) enum Fault {
 }
 
 /// What is said of released pages; see [`Control::Released`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Released {
     /// The truth.
     Truth,
@@ -89,6 +89,47 @@ pub(crate) enum Released {
     Word(u64),
     /// The truth, but the list is not written.
     Unwritten,
+}
+
+/// When a leaf is interrupted; see [`Control::Interrupt`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interrupt {
+    /// TDH.EXT.MEM.ADD after every so many entries, another leaf so many times.
+    Every(u64),
+    /// Once: before this entry, or at this call.
+    At(u64),
+    /// TDH.EXT.MEM.ADD before the last entry of each list.
+    Last,
+}
+
+/// What is said of the progress of TDH.EXT.MEM.ADD; see [`Control::Progress`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Progress {
+    /// The truth.
+    Truth,
+    /// There is none.
+    Stalled,
+    /// So many entries back from where the call began.
+    Back(u64),
+    /// So many entries more than the truth.
+    Ahead(u64),
+    /// Another word.
+    Word(u64),
+}
+
+/// What output registers hold; see [`Control::Outputs`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outputs {
+    /// The truth.
+    Truth,
+    /// After failures and interruptions, what the call before left.
+    Stale,
+    /// The same after success, too.
+    AlwaysStale,
+    /// This word after failures and interruptions.
+    Word(u64),
+    /// The same after success, too.
+    AlwaysWord(u64),
 }
 
 /// What the software TDX Module knows of pages.
@@ -163,6 +204,13 @@ impl Emu {
         call(Control::SetField, regs(field.raw(), value, 0, 0, 0)).map(drop)
     }
 
+    /// A metadata field tells this from the `nth` read on, or where it alternates at each `nth`,
+    /// and keeps its own value.
+    pub(crate) fn tell(&self, field: Field, value: u64, nth: u64, alternates: bool) -> Result {
+        let how = 2 + u64::from(alternates);
+        call(Control::SetField, regs(field.raw(), value, how, nth, 0)).map(drop)
+    }
+
     /// Makes a metadata field missing.
     pub(crate) fn unset(&self, field: Field) -> Result {
         call(Control::SetField, regs(field.raw(), 0, 1, 0, 0)).map(drop)
@@ -206,6 +254,45 @@ impl Emu {
         call(Control::Interrupt, regs(leaf.number(), k, 0, 0, 0)).map(drop)
     }
 
+    /// The same, at other moments.
+    pub(crate) fn interrupt_when(&self, leaf: Leaf, when: Interrupt) -> Result {
+        let (rdx, r8) = match when {
+            Interrupt::Every(k) => (k, 0),
+            Interrupt::At(k) => (k, 1),
+            Interrupt::Last => (0, 2),
+        };
+        call(Control::Interrupt, regs(leaf.number(), rdx, r8, 0, 0)).map(drop)
+    }
+
+    /// Lies about the progress of TDH.EXT.MEM.ADD.
+    pub(crate) fn progress(&self, lie: Progress) -> Result {
+        let (rcx, rdx) = match lie {
+            Progress::Truth => (0, 0),
+            Progress::Stalled => (1, 0),
+            Progress::Back(by) => (2, by),
+            Progress::Ahead(by) => (3, by),
+            Progress::Word(word) => (4, word),
+        };
+        call(Control::Progress, regs(rcx, rdx, 0, 0, 0)).map(drop)
+    }
+
+    /// What the output registers of a leaf hold.
+    pub(crate) fn outputs(&self, leaf: Leaf, outputs: Outputs) -> Result {
+        let (rdx, r8, r9) = match outputs {
+            Outputs::Truth => (0, 0, 0),
+            Outputs::Stale => (1, 0, 0),
+            Outputs::AlwaysStale => (1, 0, 1),
+            Outputs::Word(word) => (2, word, 0),
+            Outputs::AlwaysWord(word) => (2, word, 1),
+        };
+        call(Control::Outputs, regs(leaf.number(), rdx, r8, r9, 0)).map(drop)
+    }
+
+    /// Lets chance make something go wrong in so many of 1000 calls, 0 to end it.
+    pub(crate) fn mix(&self, seed: u64, per_mille: u64) -> Result {
+        call(Control::Mix, regs(per_mille, seed, 0, 0, 0)).map(drop)
+    }
+
     /// Refuses the IOMMU with this register base as not capable.
     pub(crate) fn refuse(&self, reg_base: u64) -> Result {
         call(Control::Refuse, regs(reg_base, 0, 0, 0, 0)).map(drop)
@@ -214,6 +301,11 @@ impl Emu {
     /// Keeps all pages at the next CLEAR or DELETE, which says success all the same.
     pub(crate) fn keep_all(&self) -> Result {
         call(Control::KeepPages, regs(1, 0, 0, 0, 0)).map(drop)
+    }
+
+    /// The same, and RECLAIM keeps them too.
+    pub(crate) fn keep_all_for_good(&self) -> Result {
+        call(Control::KeepPages, regs(1, 0, 1, 0, 0)).map(drop)
     }
 
     /// Ends that, and lets the kept pages go.

@@ -4,7 +4,7 @@
 # on does.  A unit's IOMMU_MT is 12 pages here.
 
 . /guest/lib.sh
-plan 154
+plan 182
 
 # Statuses that are final: not to be tried again.
 failed=0xc000030000000002 # TDX_PAGE_METADATA_INCORRECT on RDX
@@ -159,6 +159,38 @@ for k in 1 7 511; do
 	same "calls" $((2 * ((512 + k - 1) / k) + (276 + k - 1) / k)) "$(calls TDH.EXT.MEM.ADD)"
 	finish
 done
+
+scenario "the pool is interrupted once, and before the last entry of each list"
+fresh pool_pages=600
+check "at entry 100" tell interrupt TDH.EXT.MEM.ADD at 100
+check "tdx_pages loads" load iommu=0 global_keyid=32
+same "calls" 3 "$(calls TDH.EXT.MEM.ADD)"
+finish
+fresh pool_pages=600
+check "at the last" tell interrupt TDH.EXT.MEM.ADD last
+check "tdx_pages loads" load iommu=0 global_keyid=32
+same "calls, and pages of the pool" "4 600" "$(calls TDH.EXT.MEM.ADD) $(state pool)"
+finish
+
+scenario "the pool's progress stalls"
+fresh pool_pages=600
+check "at entry 100" tell interrupt TDH.EXT.MEM.ADD at 100
+check "no progress is told" tell progress stalled
+check "tdx_pages loads" load iommu=0 global_keyid=32
+check "a line says so" said \
+	'^tdx_pages: ext_pool: TDH.EXT.MEM.ADD was interrupted and does not move on'
+check "a line says what stays: what was taken, no more" said \
+	'^tdx_pages: ext_pool: 100 of 600 pages stay with the TDX Module for good, 500 were freed'
+same "pages of the pool" 100 "$(state pool)"
+finish
+
+scenario "anything goes wrong by chance"
+fresh
+check "a quarter of all calls of CLEAR" tell mix 42 250 TDH.IOMMU.CLEAR
+check "the seed is told" said '^tdx_emu: mix: seed 42, 250 of 1000 calls of TDH.IOMMU.CLEAR$'
+check "tdx_pages loads" load pool=0 global_keyid=32
+finish
+check "chance ends" tell mix off
 
 scenario "the pool fails at batch 1"
 fresh pool_pages=1300

@@ -9,6 +9,8 @@ mod crowd;
 mod device;
 mod iommu;
 mod late;
+mod lie;
+mod lies;
 mod lives;
 mod pool;
 mod random;
