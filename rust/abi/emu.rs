@@ -122,8 +122,8 @@ pub(crate) enum Control {
     /// leaf, left in these registers; 2: R8 in each. R9 = 1: after success, and wherever they mean
     /// something, too.
     ///
-    /// They stay as they are beside "not executed", and beside RND_NO_ENTROPY: the kernel's own
-    /// loop feeds them as the operands of the next call.
+    /// They stay as they are beside "not executed"; those of TDH.PHYMEM.PAGE.RECLAIM beside
+    /// RND_NO_ENTROPY too: the kernel's own wrapper feeds them as the operands of the next call.
     Outputs = 18,
     /// Let chance make something go wrong in RCX of 1000 calls, 0 to end it. In: RDX seed, R8
     /// number of the only leaf, 0 for all. What is set by other control calls goes on beside it.

@@ -92,8 +92,8 @@ pub(crate) struct Left(Registers);
 impl Left {
     /// Ends a call: puts into its output registers what `lie` says.
     ///
-    /// What was not executed has no outputs. Nor are they touched beside RND_NO_ENTROPY: the
-    /// kernel's own loop feeds them to the next call as its operands.
+    /// What was not executed has no outputs. Nor are those of RECLAIM touched beside RND_NO_ENTROPY:
+    /// the kernel's own wrapper feeds them to the next call as its operands.
     pub(crate) fn leave(
         &mut self,
         lie: Outputs,
@@ -104,7 +104,7 @@ impl Left {
     ) {
         let touched = (lie.always || !are_defined(leaf, status))
             && !status.is_not_executed()
-            && status != Status::RND_NO_ENTROPY;
+            && (status != Status::RND_NO_ENTROPY || leaf != Leaf::PHYMEM_PAGE_RECLAIM);
         let Self([rcx, rdx, r8, r9]) = *self;
         let stale = [rcx, rdx, r8, r9];
         let registers = [&mut regs.rcx, &mut regs.rdx, &mut regs.r8, &mut regs.r9];
@@ -174,7 +174,13 @@ mod tests {
             (Leaf::EXT_MEM_ADD, FAILED, LIE, LIE),
             (Leaf::EXT_MEM_ADD, Status::INTERRUPTED_RESUMABLE, TRUE, LIE),
             (Leaf::EXT_MEM_ADD, Status::SYS_NOT_READY, TRUE, TRUE),
-            (Leaf::EXT_MEM_ADD, Status::RND_NO_ENTROPY, TRUE, TRUE),
+            (Leaf::EXT_MEM_ADD, Status::RND_NO_ENTROPY, LIE, LIE),
+            (
+                Leaf::PHYMEM_PAGE_RECLAIM,
+                Status::RND_NO_ENTROPY,
+                TRUE,
+                TRUE,
+            ),
         ] {
             let said = [false, true].map(|always| {
                 let lie = Outputs::word(9, always);

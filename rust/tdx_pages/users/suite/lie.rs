@@ -31,7 +31,9 @@ pub(super) enum Lie {
     Progress(Interrupt, Progress),
     /// The n-th call of a leaf and those behind it answer this, before their effect.
     Answer(Leaf, u64, u64, Status),
-    /// The same with outputs that are not the call's, before or after its effect.
+    /// The first so many calls of a leaf find no entropy, and leave something else in the registers.
+    NoEntropy(Leaf, u64),
+    /// Two calls answer this, before or after their effect, with outputs that are not theirs.
     Outputs(Leaf, Outputs, Status, Fault),
     /// A field tells this from the n-th read on, or at each of them.
     Field(Field, u64, u64, bool),
@@ -56,6 +58,12 @@ impl Lie {
             Self::Answer(leaf, nth, times, status) => {
                 emu.fail(leaf, nth, times, status, Fault::Before)
             }
+            Self::NoEntropy(leaf, times) => {
+                if OUTPUTS.contains(&leaf) {
+                    emu.outputs(leaf, Outputs::Word(0x100))?;
+                }
+                emu.fail(leaf, 1, times, Status::RND_NO_ENTROPY, Fault::Before)
+            }
             Self::Outputs(leaf, outputs, status, when) => {
                 emu.outputs(leaf, outputs)?;
                 if status.is_success() {
@@ -74,7 +82,7 @@ impl Lie {
 
     fn patience(self) -> Delta {
         match self {
-            Self::Interrupt(..) | Self::Progress(..) => PATIENCE,
+            Self::Interrupt(..) | Self::Progress(..) | Self::NoEntropy(..) => PATIENCE,
             Self::Answer(_, _, times, _) if times < u64::MAX => PATIENCE,
             _ => IMPATIENCE,
         }

@@ -88,7 +88,7 @@ mod tests {
         for life in SPEAKING {
             for leaf in Leaf::ALL.iter().copied() {
                 for times in [ENTROPY_TRIES - 1, ENTROPY_TRIES] {
-                    let lie = Lie::Answer(leaf, 1, times, Status::RND_NO_ENTROPY);
+                    let lie = Lie::NoEntropy(leaf, times);
                     let Some(lived) = rounds.live(life, lie)? else {
                         continue;
                     };
