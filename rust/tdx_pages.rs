@@ -29,6 +29,9 @@ mod mm;
 mod platform;
 #[path = "tdx_pages/print.rs"]
 mod print;
+#[cfg(TDX_PAGES_KUNIT)]
+#[path = "tdx_pages/reached.rs"]
+mod reached;
 #[path = "tdx_pages/seam/mod.rs"]
 mod seam;
 #[path = "tdx_pages/trace.rs"]
@@ -85,6 +88,9 @@ struct TdxPages {
     _capi: capi::Open,
     _debugfs: Option<Debugfs>,
     _attached: Attached,
+    // The last: what happens while the others go counts too.
+    #[cfg(TDX_PAGES_KUNIT)]
+    _told: reached::Told,
 }
 
 impl kernel::Module for TdxPages {
@@ -104,6 +110,8 @@ impl kernel::Module for TdxPages {
             _capi: capi::Open::new(attached.kernel())?,
             _debugfs: Debugfs::new(attached.kernel()),
             _attached: attached,
+            #[cfg(TDX_PAGES_KUNIT)]
+            _told: reached::Told,
         })
     }
 }

@@ -15,6 +15,11 @@ use super::{
 };
 use crate::platform::Kernel;
 use crate::print::may_tell;
+#[cfg(TDX_PAGES_KUNIT)]
+use crate::reached::{
+    self,
+    Place, //
+};
 use crate::trace;
 use crate::users::{
     account::Gauge,
@@ -146,6 +151,8 @@ impl Cell {
     /// Tells the owner's account how this record stands now.
     fn book(&mut self, record: &Record, now: Option<Booked>) {
         let before = core::mem::replace(&mut self.booked, now);
+        #[cfg(TDX_PAGES_KUNIT)]
+        reached::transition(record.place(before), record.place(now));
         let before = before.map(|booked| (record.gauge(booked.state), booked.pages));
         let now = now.map(|booked| (record.gauge(booked.state), booked.pages));
         record.owner.account().book(before, now);
@@ -251,6 +258,8 @@ impl Record {
             return;
         }
         self.owner.account().drop_held(self.pages);
+        #[cfg(TDX_PAGES_KUNIT)]
+        reached::transition(Place::Held, Place::Dropped);
         if !may_tell() {
             return;
         }
@@ -351,6 +360,15 @@ impl Record {
         }
     }
 
+    /// Where the pages are, for those who count.
+    #[cfg(TDX_PAGES_KUNIT)]
+    fn place(&self, booked: Option<Booked>) -> Place {
+        Place::of(
+            booked.map(|booked| booked.state),
+            self.dropped.load(Acquire),
+        )
+    }
+
     /// Takes the memory for the last time, and says why pages would be lost.
     fn end(&self) -> (Option<Lent<Kernel>>, Option<Booked>, Why) {
         let mut cell = self.cell.lock();
@@ -372,6 +390,8 @@ impl Record {
         {
             if !dropped {
                 self.owner.account().drop_held(pages);
+                #[cfg(TDX_PAGES_KUNIT)]
+                reached::transition(Place::Held, Place::Dropped);
             }
         }
         (cell.lent.take(), booked, why)
@@ -411,6 +431,8 @@ impl Record {
             self.owner.account().lose(gauge, lost);
         }
         if lost > 0 {
+            #[cfg(TDX_PAGES_KUNIT)]
+            reached::transition(self.place(booked), Place::Lost);
             // Each of them: nobody will be able to look them up.
             pr_err!(
                 "{}: {} pages stay with the TDX Module and are lost until the next boot ({}), {} came back\n",

@@ -126,6 +126,8 @@ impl Seam {
     fn once(&self, leaf: Leaf, call: impl FnOnce() -> u64) -> Status {
         let under_way = rcu::read_lock();
         if self.is_down() {
+            #[cfg(TDX_PAGES_KUNIT)]
+            crate::reached::answer(leaf, Status::HOST_DOWN);
             return Status::HOST_DOWN;
         }
         let begin = trace::seamcall_begins();
@@ -134,6 +136,8 @@ impl Seam {
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
         let status = Status::from_raw(status);
+        #[cfg(TDX_PAGES_KUNIT)]
+        crate::reached::answer(leaf, status);
         if let Some(begin) = begin {
             trace::seamcall_ends(leaf, status, begin.elapsed());
         }

@@ -51,6 +51,28 @@ mod tests {
     }
 
     #[test]
+    fn lost_whatever_the_cause() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        quarantine(&emu, &kernel, 1)?;
+        for why in [Why::ReleaseFailed, Why::WrongId] {
+            held(&kernel, 1)?.quarantine(why, LEAF, BROKEN);
+        }
+        for list_ok in [true, false] {
+            // The software TDX Module has the page still.
+            let released =
+                held(&kernel, 1)?.release(LEAF, |_| said(Status::SUCCESS).with_list(list_ok));
+            expect!(matches!(released, Err(ReleaseError::Settled(_))));
+        }
+        // These pages are lost to this test as well.
+        expect_eq!(kernel.close().lost, 5);
+        expect_eq!(balance(&kernel).lost, 5);
+        Ok(())
+    }
+
+    #[test]
     fn handle_outlives_the_ledger() -> Result {
         let Some(emu) = Emu::begin() else {
             return Ok(());

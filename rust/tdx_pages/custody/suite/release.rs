@@ -9,6 +9,28 @@ mod tests {
     use super::super::*;
 
     #[test]
+    fn every_answer_of_the_tdx_module_arrives() -> Result {
+        let Some(emu) = Emu::begin() else {
+            return Ok(());
+        };
+        let kernel = kernel()?;
+        let memory = Blocks::new(1, Node::Any)?;
+        let page = memory.hpas().next().ok_or(EIO)?;
+        let own = [Status::UD, Status::GP, Status::VMFAILINVALID];
+        let all = Status::ALL.iter().copied();
+        for status in Iterator::chain(all, own) {
+            // The kernel calls again for want of entropy, so it does not end by itself.
+            emu.fail(Leaf::PHYMEM_PAGE_RDMD, 1, u64::MAX, status, Fault::Before)?;
+            let told = kernel.seam().phymem_page_rdmd(page);
+            expect_eq!(told.err().unwrap_or(Status::SUCCESS), status);
+            emu.heal(Leaf::PHYMEM_PAGE_RDMD)?;
+        }
+        expect_eq!(kernel.seam().phymem_page_rdmd(page).is_ok(), true);
+        kernel.close();
+        Ok(())
+    }
+
+    #[test]
     fn held_then_released_by_reset() -> Result {
         let Some(emu) = Emu::begin() else {
             return Ok(());
