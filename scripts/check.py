@@ -19,6 +19,7 @@ import boots
 import guestlog
 import hosttests
 import ktap
+import reached
 import selftest
 from qemu import SCRIPTS
 
@@ -42,7 +43,10 @@ class Tally:
             for line in details:
                 print("    | " + line)
 
-    def close(self):
+    def close(self, *lines):
+        """The verdict; `lines` come before it."""
+        for line in lines:
+            print(line)
         if self.failed:
             print("\nfailed:")
             for name, _, _ in self.failed:
@@ -130,7 +134,13 @@ def main():
         for future in concurrent.futures.as_completed(running):
             boot = running[future]
             tally.add("boot \"%s\"" % boot.name, *future.result())
-    return tally.close()
+    if boots_only or len(ready) != len(wanted):
+        return tally.close()
+    seen, seconds = timed(reached.Reached, reached.sources(), [boot.console() for boot in ready])
+    why = reached.reasons()
+    tally.add("exercised", seen.cases(why), seconds)
+    return tally.close(seen.line(), *("  not reached: %s: %s" % (item, why.get(item, "?"))
+                                      for item in seen.missed()))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import dmar
 import guestlog
 import hosttests
 import ktap
+import reached
 from qemu import SCRIPTS
 
 PATCH = "scripts/kernel/patches/0001-x86-virt-tdx-Open-SEAMCALL-to-a-driver.patch"
@@ -270,8 +271,64 @@ def tree_cases():
         ["no CONFIG_RUST, no CONFIG_INTEL_TDX_HOST"]
 
 
+SOURCE = '''pr_err!("{}: {} pages lost\\n", owner, lost);
+pr_info!(
+    "{}: {} pages lost, {} \\"came\\" back\\n",
+    owner,
+);
+pr_warn!("never said\\n");
+pr_err!("nobody \\
+         says that {{}} {:#x}\\n", 1);
+#[cfg(test)]
+mod tests { pr_err!("of a test\\n"); }
+'''
+SAID = """[    1.0] tdx_pages: a: 3 pages lost
+[    1.1] tdx_pages: a: 3 pages lost, 4 "came" back
+[    1.2] tdx_pages: reached: transition Host -> Held: 2
+[    1.3] tdx_pages: reached: transition Held -> Host: 0
+[    1.4] tdx_pages: reached: status TDX_SUCCESS: 9
+[    1.5] tdx_pages: reached: leaf TDH.EXT.INIT succeeds: 1
+[    1.6] tdx_emu: never said
+[    1.7] tdx_pages: nobody says that {} 0x7""".splitlines()
+WHY = {"message tdx_pages: never said": "as you see", "transition Held -> Host": "it stays"}
+
+
+def reached_cases():
+    def run(said=tuple(SAID), why=WHY):
+        seen = reached.Reached([("/tdx_pages/a.rs", SOURCE), ("/tdx_pages/suite/b.rs", SOURCE)],
+                               [list(said)])
+        return seen, seen.cases(why)
+
+    def bad(*args, **named):
+        return [passed for _, passed, _ in run(*args, **named)[1]]
+
+    seen, good = run()
+    yield "what is not reached and has a reason is green", not red(good)
+    yield "messages, transitions, statuses and leaves are counted", seen.line() == \
+        "exercised: messages 3 of 4, transitions 1 of 2, statuses 1 of 1, answers of leaves 1 of 1"
+    yield "what is not reached is listed", sorted(seen.missed()) == sorted(WHY)
+    yield "a message that is not reached is red", \
+        bad(why={"transition Held -> Host": "it stays"}) == [False, True, True]
+    yield "a message that begins like another one is not taken for it", \
+        bad(swap(SAID, "3 pages lost,", "3 pages,")) == [False, True, True]
+    yield "a transition that is not reached is red", \
+        bad(why={"message tdx_pages: never said": "as you see"}) == [False, True, True]
+    yield "a reason without words is red", \
+        bad(why=dict(WHY, **{"transition Held -> Host": ""})) == [False, True, True]
+    yield "a reason for what is reached is red", \
+        bad(why=dict(WHY, **{"status TDX_SUCCESS": "no"})) == [True, False, True]
+    yield "a reason for what there is not is red", \
+        bad(why=dict(WHY, **{"status TDX_NONE": "no"})) == [True, False, True]
+    yield "a status that was not counted is red", \
+        bad(swap(SAID, "TDX_SUCCESS: 9", None)) == [False, True, True]
+    yield "a transition that there is not is red", bad(
+        SAID + ["[ 2.0] tdx_pages: reached: no such transition: Held -> Lost"]) == [True, True, False]
+    yield "each reason in scripts/not-reached has words", all(reached.reasons().values())
+
+
 def cases():
     """All of it, as (name, passed, details)."""
     return [("self-test: " + name, passed, []) for group in
-            (ktap_cases, report_cases, cargo_cases, demo_cases, table_cases, tree_cases)
+            (ktap_cases, report_cases, cargo_cases, demo_cases, table_cases, tree_cases,
+             reached_cases)
             for name, passed in group()]
