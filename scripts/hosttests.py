@@ -58,18 +58,22 @@ def cargo_cases(output, status):
     return found
 
 
-def cases():
-    """The pure parts, compiled for the host."""
+def environment():
+    """The environment of cargo, and its path."""
     # Cargo, rustc and rustdoc of one release; another one may come first on the PATH.
     rustc = shutil.which(os.environ["RUSTC"]) or "/usr/bin/rustc"
     tools = os.path.dirname(rustc)
-    environment = dict(os.environ, CARGO_TERM_COLOR="never", RUSTC=rustc,
-                       RUSTDOC=os.path.join(tools, "rustdoc"),
-                       CARGO_TARGET_DIR=target())
-    cargo = os.path.join(tools, "cargo")
+    variables = dict(os.environ, CARGO_TERM_COLOR="never", RUSTC=rustc,
+                     RUSTDOC=os.path.join(tools, "rustdoc"), CARGO_TARGET_DIR=target())
+    return variables, os.path.join(tools, "cargo")
+
+
+def cases():
+    """The pure parts, compiled for the host."""
+    variables, cargo = environment()
     try:
         done = subprocess.run([cargo, "test", "--locked", "--manifest-path",
-                               os.path.join(TOP, "rust/host/Cargo.toml")], env=environment,
+                               os.path.join(TOP, "rust/host/Cargo.toml")], env=variables,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
     except OSError as error:

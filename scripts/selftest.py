@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 import balance
+import coverage
 import dmar
 import guestlog
 import hosttests
@@ -326,9 +327,33 @@ def reached_cases():
     yield "each reason in scripts/not-reached has words", all(reached.reasons().values())
 
 
+def coverage_cases():
+    def region(line, to_line, count, path="abi/hpa.rs", kind=0):
+        return {"filenames": [os.path.join(coverage.RUST, path)],
+                "regions": [[line, 1, to_line, 9, count, 0, 0, kind]]}
+
+    def counts(*functions):
+        files = coverage.measure({"data": [{"functions": functions}]})
+        return {name: file.counts() for name, file in files.items()}
+
+    yield "lines and regions that are covered are counted", \
+        counts(region(1, 4, 1), region(3, 3, 0)) == {"abi/hpa.rs": (3, 4, 1, 2)}
+    yield "what one of a function's types covers is covered", \
+        counts(region(1, 1, 0), region(1, 1, 5)) == {"abi/hpa.rs": (1, 1, 1, 1)}
+    yield "tests and gaps do not count", counts(
+        region(1, 1, 0, "host/world.rs"), region(1, 1, 0, "tdx_emu/model/tests/host.rs"),
+        region(1000, 1000, 0), region(1, 1, 0, kind=3)).get("abi/hpa.rs", (0,) * 4) == (0,) * 4
+    least = {"lines": 90.0, "regions": 80.0}
+    yield "coverage at the floor is green", not coverage.verdict([9, 10, 8, 10], least)
+    yield "lines below the floor are red", len(coverage.verdict([8, 10, 9, 10], least)) == 1
+    yield "regions below the floor are red", len(coverage.verdict([9, 10, 7, 10], least)) == 1
+    yield "scripts/coverage-floor has both", set(coverage.floors()) == set(least)
+    yield "line numbers are told as ranges", coverage.ranges([9, 3, 7, 8]) == "3, 7-9"
+
+
 def cases():
     """All of it, as (name, passed, details)."""
     return [("self-test: " + name, passed, []) for group in
             (ktap_cases, report_cases, cargo_cases, demo_cases, table_cases, tree_cases,
-             reached_cases)
+             reached_cases, coverage_cases)
             for name, passed in group()]

@@ -52,6 +52,14 @@ doc:*)
 *) die "usage: tools.sh [doc]" ;;
 esac
 
+# A profile can only be read by the LLVM of the rustc that wrote the counters.
+if [ -n "${WITH_COVERAGE:-}" ]; then
+	case $version in
+	12) packages="$packages llvm-22" ;;
+	*) ;; # It is llvm-19, which is needed anyway.
+	esac
+fi
+
 # shellcheck disable=SC2086
 missing=$(missing_packages $packages)
 if [ -n "$missing" ]; then
