@@ -318,6 +318,8 @@ def reached_cases():
         bad(why=dict(WHY, **{"transition Held -> Host": ""})) == [False, True, True]
     yield "a reason for what is reached is red", \
         bad(why=dict(WHY, **{"status TDX_SUCCESS": "no"})) == [True, False, True]
+    yield "a reason that speaks of luck may be reached", \
+        not red(run(why=dict(WHY, **{"status TDX_SUCCESS": reached.LUCK + " rare"}))[1])
     yield "a reason for what there is not is red", \
         bad(why=dict(WHY, **{"status TDX_NONE": "no"})) == [True, False, True]
     yield "a status that was not counted is red", \
