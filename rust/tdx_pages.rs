@@ -21,7 +21,7 @@ mod bindings;
 mod capi;
 #[path = "tdx_pages/custody/mod.rs"]
 mod custody;
-#[path = "tdx_pages/debugfs.rs"]
+#[path = "tdx_pages/debugfs/mod.rs"]
 mod debugfs;
 #[path = "tdx_pages/mm/mod.rs"]
 mod mm;
@@ -34,6 +34,8 @@ mod print;
 mod reached;
 #[path = "tdx_pages/seam/mod.rs"]
 mod seam;
+#[path = "tdx_pages/setting.rs"]
+mod setting;
 #[path = "tdx_pages/trace.rs"]
 mod trace;
 #[path = "tdx_pages/users/mod.rs"]

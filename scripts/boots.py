@@ -18,6 +18,7 @@ BOOTS = [
     {"name": "kunit", "scripts": ["kunit"], "variant": "kunit", "memory": 3072},
     {"name": "trace", "scripts": ["trace"]},
     {"name": "words", "scripts": ["words"]},
+    {"name": "look", "scripts": ["look"]},
     # Less memory than the largest pool that a u16 can ask for.
     {"name": "small", "scripts": ["small"], "nodes": 1, "memory": 208, "cpus": 1},
     {"name": "dmar-none", "scripts": ["dmar-none"], "table": None},

@@ -38,6 +38,8 @@ int tdx_pages_proximity_node(u32 proximity);
 bool tdx_pages_dynamic_pamt(void);
 unsigned int tdx_pages_possible_cpus(void);
 void tdx_pages_resched(void);
+u64 tdx_pages_ticks(void);
+unsigned int tdx_pages_tsc_khz(void);
 bool tdx_pages_may_tell(void);
 bool tdx_pages_may_tell_misuse(void);
 bool tdx_pages_hold(void);
@@ -58,10 +60,14 @@ void tdx_pages_down(const void *context);
 int tdx_pages_debugfs_add(const void *context);
 void tdx_pages_debugfs_remove(void);
 
-/* What debugfs.c calls; Rust, in rust/tdx_pages/debugfs.rs. */
+/* What debugfs.c calls; Rust, in rust/tdx_pages/debugfs/mod.rs. */
 void tdx_pages_show_summary(struct seq_file *m, const void *context);
 void tdx_pages_show_users(struct seq_file *m, const void *context);
 void tdx_pages_show_objects(struct seq_file *m, const void *context);
+void tdx_pages_show_handles(struct seq_file *m, const void *context);
 void tdx_pages_show_quarantine(struct seq_file *m, const void *context);
+void tdx_pages_show_seamcalls(struct seq_file *m, const void *context);
+void tdx_pages_show_features(struct seq_file *m, const void *context);
+void tdx_pages_show_state(struct seq_file *m, const void *context);
 
 #endif /* TDX_PAGES_HELPERS_H */

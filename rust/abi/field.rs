@@ -96,6 +96,14 @@ impl Features0 {
     /// TDX Module extensions: bit 39. `[1]` V2
     pub(crate) const EXT: u64 = 1 << 39;
 
+    /// The names of these bits.
+    pub(crate) const NAMES: &'static [(u64, &'static str)] = &[
+        (Self::TDX_CONNECT, "TDX_CONNECT"),
+        (Self::CLFLUSH_BEFORE_ALLOC, "CLFLUSH_BEFORE_ALLOC"),
+        (Self::DYNAMIC_PAMT, "DYNAMIC_PAMT"),
+        (Self::EXT, "EXT"),
+    ];
+
     /// The field's value.
     #[inline]
     pub(crate) const fn from_raw(value: u64) -> Self {

@@ -90,12 +90,39 @@ impl Leaf {
         self.0 >> 16 & 0xff
     }
 
+    /// Its place in [`Leaf::ALL`]; [`None`] for a leaf that is not known here. One load.
+    #[inline]
+    pub(crate) const fn index(self) -> Option<usize> {
+        // CAST: At most 65,535; a leaf that is not in the table is further on than its end.
+        let number = self.number() as usize;
+        if number >= PLACES.len() || PLACES[number] == UNKNOWN {
+            return None;
+        }
+        // CAST: A byte.
+        Some(PLACES[number] as usize)
+    }
+
     /// Whether bits 31:24 or 63:32 are set, which the TDX Module refuses. `[1]` M15
     #[inline]
     pub(crate) const fn has_reserved_bits(self) -> bool {
         self.0 >> 24 != 0
     }
 }
+
+const UNKNOWN: u8 = u8::MAX;
+
+/// The place in [`Leaf::ALL`] of each number.
+const PLACES: [u8; 256] = {
+    let mut places = [UNKNOWN; 256];
+    let mut index = 0;
+    while index < Leaf::ALL.len() {
+        // CAST: All numbers are below 256, and there are fewer leaves than that: else this constant
+        // does not compile, or a test fails.
+        places[Leaf::ALL[index].number() as usize] = index as u8;
+        index += 1;
+    }
+    places
+};
 
 impl fmt::Display for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,6 +147,16 @@ mod tests {
                 Leaf::from_raw(61 | 1 << bit).has_reserved_bits(),
                 "bit {bit}"
             );
+        }
+    }
+
+    #[test]
+    fn places() {
+        for (index, leaf) in Leaf::ALL.iter().enumerate() {
+            assert_eq!(leaf.index(), Some(index), "{leaf}");
+        }
+        for number in (0..0x1_0000).filter(|n| !Leaf::ALL.contains(&Leaf(*n))) {
+            assert_eq!(Leaf::from_raw(number).index(), None, "{number}");
         }
     }
 

@@ -11,38 +11,32 @@
 #include <tdx_pages/helpers.h>
 
 static struct dentry *root;
+/* What the files show; see tdx_pages_debugfs_add(). */
+static const void *shown_context;
 
-static int summary_show(struct seq_file *m, void *unused)
+static const struct shown {
+	const char *name;
+	void (*show)(struct seq_file *m, const void *context);
+} files[] = {
+	{ "summary", tdx_pages_show_summary },
+	{ "users", tdx_pages_show_users },
+	{ "objects", tdx_pages_show_objects },
+	{ "handles", tdx_pages_show_handles },
+	{ "quarantine", tdx_pages_show_quarantine },
+	{ "seamcalls", tdx_pages_show_seamcalls },
+	{ "features", tdx_pages_show_features },
+	{ "state", tdx_pages_show_state },
+};
+
+static int shown_show(struct seq_file *m, void *unused)
 {
-	tdx_pages_show_summary(m, m->private);
+	const struct shown *file = m->private;
+
+	file->show(m, shown_context);
 
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(summary);
-
-static int users_show(struct seq_file *m, void *unused)
-{
-	tdx_pages_show_users(m, m->private);
-
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(users);
-
-static int objects_show(struct seq_file *m, void *unused)
-{
-	tdx_pages_show_objects(m, m->private);
-
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(objects);
-
-static int quarantine_show(struct seq_file *m, void *unused)
-{
-	tdx_pages_show_quarantine(m, m->private);
-
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(quarantine);
+DEFINE_SHOW_ATTRIBUTE(shown);
 
 /* Whatever is written: all of the quarantine is tried again at once. */
 static ssize_t retry_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
@@ -60,22 +54,21 @@ static const struct file_operations retry_fops = {
 
 /*
  * @context is handed to the show functions and must live until
- * tdx_pages_debugfs_remove() has returned.  Readers see counts only, yet which
- * device holds how much is for root.
+ * tdx_pages_debugfs_remove() has returned.  For root only: who holds how much,
+ * and in the quarantine where that is in memory.
  */
 int tdx_pages_debugfs_add(const void *context)
 {
 	struct dentry *dir = debugfs_create_dir("tdx_pages", NULL);
-	void *data = (void *)context;
+	unsigned int i;
 
 	if (IS_ERR(dir))
 		return PTR_ERR(dir);
 	root = dir;
-	debugfs_create_file("summary", 0400, root, data, &summary_fops);
-	debugfs_create_file("users", 0400, root, data, &users_fops);
-	debugfs_create_file("objects", 0400, root, data, &objects_fops);
-	debugfs_create_file("quarantine", 0400, root, data, &quarantine_fops);
-	debugfs_create_file("retry", 0200, root, data, &retry_fops);
+	shown_context = context;
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		debugfs_create_file(files[i].name, 0400, root, (void *)&files[i], &shown_fops);
+	debugfs_create_file("retry", 0200, root, (void *)context, &retry_fops);
 
 	return 0;
 }

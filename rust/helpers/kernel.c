@@ -10,7 +10,10 @@
 #include <linux/processor.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/timex.h>
 #include <linux/version.h>
+
+#include <asm/tsc.h>
 
 #include <tdx_pages/helpers.h>
 
@@ -110,4 +113,16 @@ void tdx_pages_let_go(void)
 void tdx_pages_resched(void)
 {
 	cond_resched();
+}
+
+/* The time stamp counter: what SEAMCALLs are timed with, since it costs next to nothing. */
+u64 tdx_pages_ticks(void)
+{
+	return get_cycles();
+}
+
+/* Its rate, or 0 if the kernel does not know it. */
+unsigned int tdx_pages_tsc_khz(void)
+{
+	return tsc_khz;
 }

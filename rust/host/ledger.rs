@@ -107,9 +107,28 @@ impl Record {
             assert!(*split || !in_pieces, "a block is in pieces and not split");
             start += block.pages();
         }
+        self.check_runs(lent);
         if state == State::Held && !self.dropped.get() && !world.is_closed() {
             assert_eq!(lent.owing(), lent.pages(), "what is held lacks pages");
         }
+    }
+
+    /// What is shown of the pages that are not back: all of them, in runs that do not touch.
+    fn check_runs(&self, lent: &Lent<World>) {
+        let mut shown = Vec::new();
+        let mut end = None;
+        lent.each_missing(|first, pages| {
+            assert_ne!(end, Some(first.pfn()), "two runs for one");
+            end = Some(first.pfn() + pages as u64);
+            let run = first.pfn()..first.pfn() + pages as u64;
+            shown.extend(run);
+        });
+        let away = (0..lent.pages()).filter(|index| !lent.is_back(*index));
+        let away: Vec<_> = away.map(|index| self.pages[index].pfn()).collect();
+        assert_eq!(
+            shown, away,
+            "other pages are shown than those that are not back"
+        );
     }
 
     /// All that decides how it goes on.

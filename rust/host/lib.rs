@@ -15,6 +15,10 @@ pub(crate) mod custody;
 pub(crate) mod slot;
 
 #[allow(dead_code)]
+#[path = "../tdx_pages/seam/took.rs"]
+pub(crate) mod took;
+
+#[allow(dead_code)]
 #[path = "../tdx_pages/seam/until.rs"]
 pub(crate) mod until;
 

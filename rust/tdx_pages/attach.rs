@@ -16,6 +16,7 @@ use crate::seam::{
     },
     profile::Profile, //
 };
+use crate::setting::Setting;
 use crate::users::{
     dmar::Dmar,
     ext_pool::{
@@ -45,6 +46,15 @@ pub(crate) enum Choice {
 }
 
 impl Choice {
+    /// As a parameter.
+    fn parameter(self) -> i32 {
+        match self {
+            Self::Auto => -1,
+            Self::Off => 0,
+            Self::On => 1,
+        }
+    }
+
     /// From a parameter: -1, 0 or 1. `EINVAL` for another value.
     pub(crate) fn from_parameter(name: &str, value: i32) -> Result<Self> {
         match value {
@@ -290,6 +300,17 @@ impl Attached {
                 ""
             }
         );
+        kernel.settle_on(Setting {
+            pool: options.pool,
+            iommu: options.iommu.parameter(),
+            clflush: options.clflush.parameter(),
+            profile: options.profile,
+            global_keyid: options.global_keyid,
+            extensions: pool,
+            iommus: iommus.as_ref().map_or(0, Iommus::len),
+            flushes: clflush,
+            ready: Instant::now(),
+        });
         Ok(Self {
             _iommus: iommus,
             close,

@@ -35,6 +35,7 @@ use crate::seam::{
     slot::Gate,
     Seam, //
 };
+use crate::setting::Setting;
 use crate::users::{
     registry::{
         Owner,
@@ -71,6 +72,8 @@ pub(crate) struct Host {
     #[pin]
     users: Registry,
     clflush: Atomic<bool>,
+    // Set once, when everything is up.
+    setting: SetOnce<Setting>,
 }
 
 /// A handle on the kernel's side of everything.
@@ -87,6 +90,7 @@ impl Kernel {
                 ledger <- Ledger::new(),
                 users <- Registry::new(),
                 clflush: Atomic::new(false),
+                setting: SetOnce::new(),
                 worker: SetOnce::new(),
             }),
             GFP_KERNEL,
@@ -110,6 +114,11 @@ impl Kernel {
     /// From now on blocks are flushed before they are handed over.
     pub(crate) fn flush_before_hand_over(&self) {
         self.0.clflush.store(true, Relaxed);
+    }
+
+    /// Everything is up: what was chosen and found, to be shown.
+    pub(crate) fn settle_on(&self, setting: Setting) {
+        self.0.setting.populate(setting);
     }
 
     /// What is shared.
@@ -192,6 +201,11 @@ impl Host {
     /// The pause before the next round, of the worker.
     pub(crate) fn worker(&self) -> Option<&Worker> {
         self.worker.as_ref()
+    }
+
+    /// What was chosen and found at load; [`None`] before everything is up.
+    pub(crate) fn setting(&self) -> Option<&Setting> {
+        self.setting.as_ref()
     }
 
     /// The leaves.

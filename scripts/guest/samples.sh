@@ -55,7 +55,7 @@ use() {
 	[ "$2" = race ] || same "calls that were told of" $4 "$(misuse)"
 	[ "$2" = race ] || same "objects that were forgotten" $5 "$(forgotten)"
 	check "it unloads" rmmod $1
-	same "objects left" "" "$(cat $pages/objects)"
+	same "objects left" "" "$(cat $pages/handles)"
 	same "references left" 0 "$(references)"
 }
 
@@ -82,10 +82,10 @@ scenario "who holds what"
 mark
 check "the C sample keeps objects" insmod /$c.ko scenario=hold
 check "the Rust sample keeps an array" insmod /$rust.ko scenario=5
-check "there is the array" grep -qE '^sample array [0-9]+: 600 pages on node [01]: ' $pages/objects
-check "there is the IOMMU" grep -qE '^sample iommu [0-9]+: 12 pages on node [01]: 0xfed90000$' $pages/objects
-check "there is the other array" grep -qE '^sample_rust array [0-9]+: 600 pages on node [01]: ' $pages/objects
-check "the users' list has the pages" grep -qE '^sample +12 +0 +12 +0 +0 +0 +driver$' $pages/users
+check "there is the array" grep -qE '^sample array [0-9]+: 600 pages on node [01]: ' $pages/handles
+check "there is the IOMMU" grep -qE '^sample iommu [0-9]+: 12 pages on node [01]: 0xfed90000$' $pages/handles
+check "there is the other array" grep -qE '^sample_rust array [0-9]+: 600 pages on node [01]: ' $pages/handles
+check "the users' list has the pages" grep -qE '^sample +12 +0 +12 +0 +0 +0 +12 +driver$' $pages/users
 # One for each sample's symbols, and one for each registration.
 same "references" 4 "$(references)"
 check "tdx_pages does not unload" eval '! rmmod tdx_pages'
@@ -93,7 +93,7 @@ check "the C sample unloads" rmmod $c
 check "the Rust sample unloads" rmmod $rust
 same "steps that failed" "" "$(failures)"
 same "references left" 0 "$(references)"
-same "objects left" "" "$(cat $pages/objects)"
+same "objects left" "" "$(cat $pages/handles)"
 finish
 
 # What is forgotten and cannot be got back stays known under its name, and the
@@ -106,7 +106,7 @@ check "the C sample loads" insmod /$c.ko scenario=leak
 check "its objects were told of" said '^tdx_pages: sample: session [0-9]* .* was forgotten'
 check "a line tells of the session's pages" said '^tdx_pages: sample session 0000:01:00.0: 3 of 3 pages quarantined, release failed'
 check "a line tells what is left" said '^tdx_pages: sample: unregistered with 0 pages held and 15 in quarantine'
-check "the users' list has them" grep -qE '^sample +[0-9]+ +[0-9]+ +0 +0 +15 +0 +gone$' $pages/users
+check "the users' list has them" grep -qE '^sample +[0-9]+ +[0-9]+ +0 +0 +15 +0 +[0-9]+ +gone$' $pages/users
 check "it unloads" rmmod $c
 same "references left" 0 "$(references)"
 check "the TDX Module forgets" tell reset

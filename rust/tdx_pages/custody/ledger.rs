@@ -19,7 +19,8 @@ pub(crate) use super::record::{
     Bits,
     Record,
     Remains,
-    Round, //
+    Round,
+    Shown, //
 };
 use super::{
     lent::Lent,

@@ -16,7 +16,8 @@ use crate::abi::{
         MAX_BLOCK_PAGES, //
     },
     Hpa,
-    Status, //
+    Status,
+    PAGE_SIZE, //
 };
 use core::{
     mem::ManuallyDrop,
@@ -348,6 +349,28 @@ impl<P: Platform> Lent<P> {
             }
         }
         first
+    }
+
+    /// Calls `f` with the first page and the length of each run of pages that are not back.
+    pub(crate) fn each_missing(&self, mut f: impl FnMut(Hpa, usize)) {
+        let mut run: Option<(Hpa, usize)> = None;
+        for (_, page) in self.hpas() {
+            run = match run {
+                // CAST: `usize` has 64 bits.
+                Some((first, pages)) if first.get() + pages as u64 * PAGE_SIZE == page.get() => {
+                    Some((first, pages + 1))
+                }
+                before => {
+                    if let Some((first, pages)) = before {
+                        f(first, pages);
+                    }
+                    Some((page, 1))
+                }
+            };
+        }
+        if let Some((first, pages)) = run {
+            f(first, pages);
+        }
     }
 
     /// The pages that are not back, with their numbers.

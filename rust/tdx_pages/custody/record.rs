@@ -2,6 +2,10 @@
 
 //! One object that was handed over; see [`ledger`](super::ledger).
 
+mod shown;
+
+pub(crate) use self::shown::Shown;
+
 use super::{
     lent::{
         Failures,
@@ -125,19 +129,6 @@ impl Round {
         self.freed += other.freed;
         self.left += other.left;
     }
-}
-
-/// A record in quarantine, to be shown.
-#[derive(Clone, Copy)]
-pub(crate) struct Quarantined {
-    /// Pages of it in quarantine.
-    pub(crate) pages: usize,
-    /// Why; [`None`] if nothing more is known than that its handle was dropped.
-    pub(crate) cause: Option<Cause>,
-    /// How often it was tried again.
-    pub(crate) tries: u32,
-    /// How long it has been there; since it was handed over, if its handle was dropped.
-    pub(crate) age: Delta,
 }
 
 impl Remains {
@@ -321,24 +312,6 @@ impl Record {
     pub(super) fn is_empty(&self) -> bool {
         let cell = self.cell.lock();
         cell.lent.as_ref().is_some_and(|lent| lent.owing() == 0)
-    }
-
-    /// What is to be shown of it; [`None`] if nothing of it is in quarantine.
-    pub(crate) fn quarantined(&self) -> Option<Quarantined> {
-        let cell = self.cell.lock();
-        let Booked { state, pages } = cell.booked?;
-        if self.gauge(state) != Gauge::Quarantined {
-            return None;
-        }
-        Some(Quarantined {
-            pages,
-            cause: match state {
-                State::Quarantined(cause) => Some(cause),
-                _ => None,
-            },
-            tries: cell.tries,
-            age: cell.since.elapsed(),
-        })
     }
 
     /// Pages that it was made for.

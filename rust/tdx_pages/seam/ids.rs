@@ -6,6 +6,7 @@
 //! it is given. What the numbers are does not matter: 0 is an id like any other.
 
 use crate::platform::Kernel;
+use crate::users::registry::Owner;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -42,7 +43,7 @@ type Key = (Space, u64);
 #[pin_data]
 pub(crate) struct Ids {
     #[pin]
-    taken: Mutex<RBTree<Key, ()>>,
+    taken: Mutex<RBTree<Key, Owner>>,
 }
 
 impl Ids {
@@ -57,10 +58,17 @@ impl Ids {
     pub(super) fn is_taken(&self, space: Space, id: u64) -> bool {
         self.taken.lock().get(&(space, id)).is_some()
     }
+
+    /// What the TDX Module calls an owner's object, to be shown.
+    pub(crate) fn of(&self, owner: &Owner) -> Option<u64> {
+        let taken = self.taken.lock();
+        let mut ids = taken.iter().filter(|(_, other)| *other == owner);
+        ids.next().map(|((_, id), _)| *id)
+    }
 }
 
 /// Room for an id that is about to be given.
-pub(crate) struct Room(RBTreeNodeReservation<Key, ()>);
+pub(crate) struct Room(RBTreeNodeReservation<Key, Owner>);
 
 impl Room {
     /// `ENOMEM`.
@@ -68,14 +76,14 @@ impl Room {
         Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL)?))
     }
 
-    /// Takes an id that was given. [`None`] if another object has it.
-    pub(crate) fn take(self, kernel: &Kernel, space: Space, id: u64) -> Option<Id> {
+    /// Takes an id that was given to an owner's object. [`None`] if another object has it.
+    pub(crate) fn take(self, kernel: &Kernel, owner: &Owner, space: Space, id: u64) -> Option<Id> {
         let key = (space, id);
         let mut taken = kernel.seam().ids().taken.lock();
         if taken.get(&key).is_some() {
             return None;
         }
-        taken.insert(self.0.into_node(key, ()));
+        taken.insert(self.0.into_node(key, owner.clone()));
         drop(taken);
         Some(Id {
             kernel: kernel.clone(),

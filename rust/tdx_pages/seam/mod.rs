@@ -5,18 +5,22 @@
 //! Pages are named by what custody made of memory on record, statuses go as [`Status`]; registers
 //! stay in C. Each function may sleep. [`resumed`] has the leaves that the TDX Module resumes
 //! internally, [`mem_add`] the one that carries its progress in a list word, [`until`] the rule by
-//! which a leaf is called again, [`slot`] the one slot for extension SEAMCALLs.
+//! which a leaf is called again, [`slot`] the one slot for extension SEAMCALLs, [`counters`] what was
+//! answered, and how soon.
 
 pub(crate) mod call;
+pub(crate) mod counters;
 mod ide;
 pub(crate) mod ids;
 mod iommu;
 mod mem_add;
 pub(crate) mod metadata;
 pub(crate) mod profile;
+mod read;
 mod resumed;
 pub(crate) mod slot;
 pub(crate) mod spdm;
+pub(crate) mod took;
 mod until;
 
 use crate::abi::{
@@ -30,6 +34,10 @@ use crate::bindings;
 use crate::custody::transitions::Answer;
 use crate::mm::root::Roots;
 use crate::trace;
+use counters::{
+    ticks,
+    Counters, //
+};
 use ids::Ids;
 use kernel::{
     new_mutex,
@@ -53,6 +61,7 @@ use kernel::{
     }, //
 };
 use profile::Profile;
+use read::Fields;
 
 /// How long a leaf is called again while it is interrupted or busy. INTERRUPTED_RESUMABLE promises
 /// progress, so it is a time and not a count; it ends what a wrong TDX Module would make last for
@@ -96,6 +105,8 @@ pub(crate) struct Seam {
     late: Atomic<bool>,
     /// A SEAMCALL found the TDX Module, or one of its fields, not ready, as during a run-time update.
     absent: Atomic<bool>,
+    counters: Counters,
+    fields: Fields,
     #[pin]
     ids: Ids,
     #[pin]
@@ -116,6 +127,8 @@ impl Seam {
             slot <- new_mutex!(()),
             late: Atomic::new(false),
             absent: Atomic::new(false),
+            counters: Counters::new()?,
+            fields: Fields::new()?,
             ids <- Ids::new(),
             roots <- Roots::new(),
         })
@@ -131,13 +144,16 @@ impl Seam {
             return Status::HOST_DOWN;
         }
         let begin = trace::seamcall_begins();
+        let before = ticks();
         let status = call();
+        let after = ticks();
         drop(under_way);
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
         let status = Status::from_raw(status);
         #[cfg(TDX_PAGES_KUNIT)]
         crate::reached::answer(leaf, status);
+        self.counters.count(leaf, status, before, after);
         if let Some(begin) = begin {
             trace::seamcall_ends(leaf, status, begin.elapsed());
         }
@@ -173,6 +189,21 @@ impl Seam {
     /// Waits for the slot for extension SEAMCALLs; see [`slot`]. Sleeps.
     pub(crate) fn pass(&self) -> MutexGuard<'_, ()> {
         self.slot.lock()
+    }
+
+    /// The SEAMCALLs so far.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The metadata fields as they were read last.
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The KeyID that control pages are flushed with.
+    pub(crate) fn keyid(&self) -> u16 {
+        self.keyid
     }
 
     /// The ids that are given.
@@ -233,11 +264,13 @@ impl Seam {
         let status = self.once(Leaf::SYS_RD, || unsafe {
             bindings::tdh_sys_rd(field.raw(), &mut value)
         });
-        if status.is_success() {
+        let answer = if status.is_success() {
             Ok(value)
         } else {
             Err(status)
-        }
+        };
+        self.fields.note(field, answer);
+        answer
     }
 
     /// TDH.PHYMEM.PAGE.WBINVD with the global KeyID. On CPUs with the partial-write erratum the

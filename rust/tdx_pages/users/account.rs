@@ -21,6 +21,9 @@ pub(crate) struct Account {
     lost: Count,
     quarantined_ever: Count,
     proved_later: Count,
+    // The sum of what is held, held for good and quarantined, and the most that it ever was.
+    on_record: Count,
+    peak: Count,
 }
 
 /// Where the pages of a record are counted.
@@ -50,6 +53,22 @@ impl Count {
 
     fn sub(&self, pages: usize) {
         self.0.fetch_sub(pages, Relaxed);
+    }
+
+    /// Adds, and gives the sum.
+    fn grow(&self, pages: usize) -> usize {
+        self.0.fetch_add(pages, Relaxed).wrapping_add(pages)
+    }
+
+    /// Raises it to so many, if it is lower.
+    fn raise(&self, pages: usize) {
+        let mut seen = self.0.load(Relaxed);
+        while seen < pages {
+            match self.0.cmpxchg(seen, pages, Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
     }
 
     /// The number now. One that is taken from before it is added to, by another task, reads as 0.
@@ -118,6 +137,11 @@ impl Account {
     /// between them was released; without a former gauge the pages are handed over now.
     pub(crate) fn book(&self, before: Option<(Gauge, usize)>, now: Option<(Gauge, usize)>) {
         let (had, has) = (before.map_or(0, |b| b.1), now.map_or(0, |n| n.1));
+        if has > had {
+            self.peak.raise(self.on_record.grow(has - had));
+        } else if has < had {
+            self.on_record.sub(had - has);
+        }
         if let Some((gauge, pages)) = now {
             self.gauge(gauge).add(pages);
             let new = before.is_none_or(|before| before.0 != Gauge::Quarantined);
@@ -149,7 +173,13 @@ impl Account {
     /// Counts that a record with so many pages was given up.
     pub(crate) fn lose(&self, gauge: Gauge, pages: usize) {
         self.lost.add(pages);
+        self.on_record.sub(pages);
         self.gauge(gauge).sub(pages);
+    }
+
+    /// The most pages that were ever on record at a time.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.get()
     }
 
     /// All numbers.

@@ -115,7 +115,7 @@ impl Iommu {
             },
         );
         let held = held.map_err(|error| not_set_up(&owner, error))?;
-        let Some(id) = room.take(kernel, Space::Iommu, id) else {
+        let Some(id) = room.take(kernel, &owner, Space::Iommu, id) else {
             pr_err!(
                 "{}: the TDX Module calls it {:#x}, as it calls another one: not used\n",
                 owner,

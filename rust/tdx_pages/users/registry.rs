@@ -280,27 +280,61 @@ impl Owner {
         &self.user
     }
 
+    /// Which of its objects it is.
+    pub(crate) fn object(&self) -> Object {
+        self.object
+    }
+
     /// The user's account.
     pub(crate) fn account(&self) -> &Account {
         &self.user.account
     }
 }
 
-impl fmt::Display for Owner {
+impl PartialEq for Owner {
+    /// Names may be used again, and the same object may be made again: it is the same user's, then.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.user, &other.user) && self.object == other.object
+    }
+}
+
+impl Object {
+    /// What it is, in one word.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Only => "pool",
+            Self::RegBase(_) | Self::Iommu(_) => "iommu",
+            Self::Session(_) => "session",
+            Self::Stream(..) => "stream",
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    /// Which one it is; nothing where there is no other.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.user.name())?;
-        match self.object {
-            Object::Only => Ok(()),
-            Object::RegBase(base) => write!(f, " {base:#x}"),
-            Object::Iommu(base) => write!(f, " iommu {base:#x}"),
-            Object::Session(function) => {
-                f.write_str(" session ")?;
+        match self {
+            Self::Only => Ok(()),
+            Self::RegBase(base) => write!(f, "{base:#x}"),
+            Self::Iommu(base) => write!(f, "iommu {base:#x}"),
+            Self::Session(function) => {
+                f.write_str("session ")?;
                 function.fmt(f)
             }
-            Object::Stream(function, number) => {
-                write!(f, " stream {number} of ")?;
+            Self::Stream(function, number) => {
+                write!(f, "stream {number} of ")?;
                 function.fmt(f)
             }
         }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.user.name())?;
+        if self.object != Object::Only {
+            f.write_str(" ")?;
+        }
+        self.object.fmt(f)
     }
 }

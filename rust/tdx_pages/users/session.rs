@@ -190,7 +190,7 @@ impl<T: Transport> Session<T> {
             },
         );
         let held = held.map_err(|error| not_created(&owner, Leaf::SPDM_CREATE, error))?;
-        let Some(id) = room.take(kernel, Space::Session, id) else {
+        let Some(id) = room.take(kernel, &owner, Space::Session, id) else {
             pr_err!(
                 "{}: the TDX Module calls it {:#x}, as it calls another one: not used\n",
                 owner,

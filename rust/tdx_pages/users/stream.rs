@@ -160,7 +160,7 @@ impl<T: Transport> Stream<T> {
         let space = Space::Stream {
             session: session.id(),
         };
-        let Some(id) = room.take(kernel, space, id) else {
+        let Some(id) = room.take(kernel, &owner, space, id) else {
             pr_err!(
                 "{}: the TDX Module calls it {:#x}, as it calls another one: not used\n",
                 owner,

@@ -17,7 +17,11 @@ mod tests {
         Space, //
     };
     use crate::users::{
-        registry::Registration, //
+        registry::{
+            Object,
+            Owner,
+            Registration, //
+        }, //
     };
 
     fn kernel() -> Result<Kernel> {
@@ -76,20 +80,27 @@ mod tests {
     #[test]
     fn an_id_is_given_once() -> Result {
         let kernel = kernel()?;
+        let owner = &Owner::new(&kernel.users().iommu, Object::Only);
         let other = Space::Stream { session: 7 };
         let one = Room::new()?
-            .take(&kernel, Space::Session, 0)
+            .take(&kernel, owner, Space::Session, 0)
             .ok_or(EINVAL)?;
         expect_eq!(one.get(), 0);
-        expect!(Room::new()?.take(&kernel, Space::Session, 0).is_none());
-        let two = Room::new()?.take(&kernel, Space::Iommu, 0).ok_or(EINVAL)?;
-        let three = Room::new()?.take(&kernel, other, 0).ok_or(EINVAL)?;
         expect!(Room::new()?
-            .take(&kernel, Space::Stream { session: 8 }, 0)
+            .take(&kernel, owner, Space::Session, 0)
+            .is_none());
+        let two = Room::new()?
+            .take(&kernel, owner, Space::Iommu, 0)
+            .ok_or(EINVAL)?;
+        let three = Room::new()?.take(&kernel, owner, other, 0).ok_or(EINVAL)?;
+        expect!(Room::new()?
+            .take(&kernel, owner, Space::Stream { session: 8 }, 0)
             .is_some());
-        expect!(Room::new()?.take(&kernel, other, u64::MAX).is_some());
+        expect!(Room::new()?.take(&kernel, owner, other, u64::MAX).is_some());
         drop((one, two, three));
-        expect!(Room::new()?.take(&kernel, Space::Session, 0).is_some());
+        expect!(Room::new()?
+            .take(&kernel, owner, Space::Session, 0)
+            .is_some());
         Ok(())
     }
 }
