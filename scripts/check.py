@@ -19,6 +19,7 @@ import boots
 import guestlog
 import hosttests
 import ktap
+import messages
 import reached
 import selftest
 from qemu import SCRIPTS
@@ -118,6 +119,7 @@ def main():
         built = [pool.submit(build, variant) for variant in variants]
         if not boots_only:
             tally.add("the check itself", *pool.submit(timed, selftest.cases).result())
+            tally.add("messages", *pool.submit(timed, messages.cases).result())
             tally.add("host tests", *pool.submit(timed, hosttests.cases).result())
         modules = {variant: future.result() for variant, future in zip(variants, built)}
     for variant in variants:

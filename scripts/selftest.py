@@ -12,6 +12,7 @@ import dmar
 import guestlog
 import hosttests
 import ktap
+import messages
 import reached
 from qemu import SCRIPTS
 
@@ -207,6 +208,61 @@ def table_cases():
     yield "no two DMAR tables are alike", len(set(tables.values())) == len(tables)
 
 
+SAID = [("rust/tdx_pages/a.rs", '''
+    pr_err!("{}: lost {} pages, \\"for good\\"\\n", owner, pages);
+    pr_warn!(
+        "{}: a long line, which goes on \\
+         here\\n",
+        owner
+    );
+#[cfg(test)]
+mod tests {
+    pr_err!("not ours\\n");
+'''), ("rust/helpers/emu_x.c", '''	pr_info("page %#llx" " is back\\n", hpa);''')]
+TOLD = """Ten failures::
+
+    tdx_pages: iommu 0x1: lost 3 pages,
+        "for good"
+
+``{}: lost {} pages, "for good"``
+    *err.* Pages are lost.
+
+``{}: a long line, which goes on here``
+    *warn.* Nothing is lost.
+
+``page %#llx is back``
+    *info.* As it should be.
+"""
+
+
+def message_cases():
+    """The table of messages against sources, of which one thing each is wrong."""
+    def wrong(page, files=SAID):
+        return messages.faults(messages.of_sources(files), page)
+
+    def one(page, wanted, files=SAID):
+        found = wrong(page, files)
+        return len(found) == 1 and bool(re.search(wanted, found[0]))
+
+    yield "a table of all messages is green", wrong(TOLD) == []
+    yield "a message that is not in the table is red", one(
+        TOLD.replace("``page %#llx is back``", "page"), "emu_x.c:1: page .* is not in the table")
+    yield "a message with another level is red", one(
+        TOLD.replace("*warn.*", "*err.*"), "a.rs:3: .* is in the table as err, not as warn")
+    yield "a message of no source is red", one(
+        TOLD + "\n``gone``\n    *err.* Gone.\n", "in no source: gone")
+    yield "a message that is there twice is red", one(
+        TOLD + "\n``page %#llx is back``\n    *info.* Again.\n", "2 times in the table: page")
+    yield "a quoted line that nobody says is red", one(
+        TOLD.replace("lost 3 pages,\n", "lost 3 books,\n"), "said by no source: .*lost 3 books")
+    yield "a line of another kernel module is red", one(
+        TOLD.replace("    tdx_pages: iommu", "    tdx_emu: iommu"), "said by no source: tdx_emu")
+    yield "an empty table is red", "the table is empty" in wrong("")
+    yield "the sources have messages of both kernel modules", \
+        {message.module for message in messages.of_sources(messages.sources())} \
+        == {"tdx_pages", "tdx_emu"}
+
+
 FAKE_CONFIG = """CONFIG_RUST=y
 CONFIG_INTEL_TDX_HOST=y
 CONFIG_CC_IS_CLANG=y
@@ -357,5 +413,5 @@ def cases():
     """All of it, as (name, passed, details)."""
     return [("self-test: " + name, passed, []) for group in
             (ktap_cases, report_cases, cargo_cases, demo_cases, table_cases, tree_cases,
-             reached_cases, coverage_cases)
+             reached_cases, coverage_cases, message_cases)
             for name, passed in group()]

@@ -41,6 +41,7 @@ void tdx_pages_resched(void);
 u64 tdx_pages_ticks(void);
 unsigned int tdx_pages_tsc_khz(void);
 bool tdx_pages_may_tell(void);
+bool tdx_pages_may_tell_news(void);
 bool tdx_pages_may_tell_misuse(void);
 bool tdx_pages_hold(void);
 void tdx_pages_let_go(void);

@@ -87,6 +87,15 @@ bool tdx_pages_may_tell(void)
 	return __ratelimit(&state);
 }
 
+/* The same for what went well, so that it does not drown what did not. */
+bool tdx_pages_may_tell_news(void)
+{
+	static DEFINE_RATELIMIT_STATE(state, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&state);
+}
+
 /*
  * The same for what a driver did wrong.  Apart, so that a driver in a loop does
  * not drown what is said of pages; and with more of them, since each is about

@@ -232,7 +232,7 @@ impl Attached {
         let keyid = global_keyid(options.global_keyid)?;
         let wanted = wants_iommus(options.iommu);
         let kernel = Kernel::new(keyid, options.patience).inspect_err(|_| {
-            pr_err!("no memory to begin with\n");
+            pr_err!("no memory to begin with, nothing was handed over\n");
         })?;
         let close = Close(kernel.clone());
         let metadata = Metadata::read(kernel.seam(), options.pool, wanted)?;
@@ -273,7 +273,9 @@ impl Attached {
         let mut iommus = dmar
             .map(|dmar| Iommus::new(&kernel, dmar))
             .transpose()
-            .inspect_err(|_| pr_err!("iommu: no memory for the list of them\n"))?;
+            .inspect_err(|_| {
+                pr_err!("iommu: no memory for the list of them, nothing was handed over\n")
+            })?;
 
         let pool = match metadata.ext {
             Some(ext) => ext_pool::bring_up(&kernel, ext)?,

@@ -30,6 +30,7 @@ use crate::mm::{
     root::Root,
     Blocks, //
 };
+use crate::print::may_tell;
 use crate::seam::{
     metadata,
     slot::Gate,
@@ -143,9 +144,11 @@ impl Kernel {
             return;
         }
         if metadata::wants_ext_init(self.seam()) == Some(true) {
-            pr_warn!(
-                "the TDX Module was away, perhaps for an update, and its extensions want TDH.EXT.INIT again: sessions will not work before this module is loaded again\n"
-            );
+            if may_tell() {
+                pr_warn!(
+                    "the TDX Module was away, perhaps for an update, and its extensions want TDH.EXT.INIT again: sessions will not work before this module is loaded again\n"
+                );
+            }
         }
     }
 
@@ -161,7 +164,9 @@ impl Kernel {
             worker.stop();
         }
         if !self.0.seam.settle(self.0.seam.patience()) {
-            pr_err!("a leaf is still interrupted: nothing will remember it\n");
+            pr_err!(
+                "a leaf is still interrupted and is given up: its pages stay with the TDX Module until the next boot\n"
+            );
         }
         self.0.ledger.close(self)
     }

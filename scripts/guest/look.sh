@@ -4,7 +4,7 @@
 # counted; and for scripts/tdx-pages the files as they are, read by the host.
 
 . /guest/lib.sh
-plan 32
+plan 37
 
 failed=0xc000030000000002 # TDX_PAGE_METADATA_INCORRECT on RDX
 sample=/tdx_pages_sample.ko
@@ -85,3 +85,14 @@ files trouble
 check "the TDX Module forgets" tell reset
 check "ask for another try" eval 'echo 1 >$pages/retry'
 same "nothing is left in quarantine" "0 " "$(value quarantined) $(cat $pages/quarantine)"
+
+# However many pages fail: one line for each object when they do, and one when
+# they are given up.
+scenario "a thousand pages"
+check "the driver goes" rmmod tdx_pages_sample
+check "tdx_pages unloads" unload
+check "tdx_emu loads" emu_fresh iommu_mt_pages=500
+check "no proof is to succeed" eval \
+	'load pool=0 global_keyid=32 && tell fail TDH.PHYMEM.PAGE.WBINVD 1 1000000 $failed && mark && unload'
+same "pages that are told of, and lines" "1008 5" \
+	"$(messages | sed -n 's/.*detached; \([0-9]*\) pages stay.*/\1/p') $(messages | grep -c '^tdx_pages: ')"

@@ -19,6 +19,7 @@ use super::{
     user::Registered,
     wrong, //
 };
+use crate::print::may_tell_misuse;
 use kernel::{
     fmt,
     prelude::*,
@@ -95,7 +96,7 @@ impl Api {
         for kind in Kind::OBJECTS {
             let mut from = handle;
             while let Some((object, item)) = api.forgotten(handle, kind, from) {
-                if super::may_tell() {
+                if may_tell_misuse() {
                     pr_warn!(
                         "{}: {} ({}) was forgotten: ended with its user\n",
                         api.name(handle),

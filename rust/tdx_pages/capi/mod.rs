@@ -41,8 +41,8 @@ pub(crate) use self::table::{
 };
 
 use self::handle::Handle;
-use crate::bindings;
 use crate::mm::blocks::Node;
+use crate::print::may_tell_misuse;
 use kernel::{
     ffi::c_int,
     fmt,
@@ -58,15 +58,9 @@ fn node(nid: c_int) -> Node {
     }
 }
 
-/// Whether a message about one more mistake of a caller is bearable.
-fn may_tell() -> bool {
-    // SAFETY: No preconditions.
-    unsafe { bindings::tdx_pages_may_tell_misuse() }
-}
-
 /// Tells what a caller did wrong; the error to return.
 fn wrong(function: &str, what: fmt::Arguments<'_>, error: Error) -> Error {
-    if may_tell() {
+    if may_tell_misuse() {
         pr_warn!("{}(): {}\n", function, what);
     }
     error

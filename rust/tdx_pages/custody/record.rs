@@ -18,7 +18,11 @@ use super::{
     }, //
 };
 use crate::platform::Kernel;
-use crate::print::may_tell;
+use crate::print::{
+    may_tell,
+    may_tell_news,
+    Proof, //
+};
 #[cfg(TDX_PAGES_KUNIT)]
 use crate::reached::{
     self,
@@ -224,22 +228,15 @@ impl Record {
             return;
         }
         pr_err!(
-            "{}: {} of {} pages quarantined, {}: {} answered {}\n",
+            "{}: {} of {} pages quarantined, {}: {} answered {}{}; out of use, tried again by itself and by debugfs tdx_pages/retry\n",
             self.owner,
             lent.owing(),
             lent.pages(),
             cause.why.text(),
             cause.leaf,
-            cause.status
+            cause.status,
+            Proof(cause.unproved)
         );
-        if let Some(page) = cause.unproved {
-            pr_err!(
-                "{}: the first is page {}, whose proof answered {}; they stay out of use and are tried again\n",
-                self.owner,
-                page.index,
-                page.status
-            );
-        }
     }
 
     /// See [`Platform::dropped`](super::memory::Platform::dropped).
@@ -255,7 +252,7 @@ impl Record {
             return;
         }
         pr_warn!(
-            "{}: dropped while held: {} pages stay with the TDX Module and are tried again\n",
+            "{}: dropped while held: {} pages stay with the TDX Module; out of use, tried again by itself and by debugfs tdx_pages/retry\n",
             self.owner,
             self.pages
         );
@@ -287,7 +284,7 @@ impl Record {
         let (freed, _) = attempt(platform, &mut lent, why);
         let left = lent.owing();
         trace::retried(&self.owner, freed, left);
-        if freed > 0 && may_tell() {
+        if freed > 0 && may_tell_news() {
             pr_info!(
                 "{}: {} pages proved and freed, {} still in quarantine\n",
                 self.owner,
@@ -406,23 +403,18 @@ impl Record {
         if lost > 0 {
             #[cfg(TDX_PAGES_KUNIT)]
             reached::transition(self.place(booked), Place::Lost);
-            // Each of them: nobody will be able to look them up.
-            pr_err!(
-                "{}: {} pages stay with the TDX Module and are lost until the next boot ({}), {} came back\n",
-                self.owner,
-                lost,
-                why.text(),
-                freed
-            );
-            if let Some(page) = failed.first {
+            // The end of detaching tells the sum of all.
+            if may_tell() {
                 pr_err!(
-                    "{}: the first is page {}, whose proof answered {}\n",
+                    "{}: {} pages stay with the TDX Module and are lost until the next boot ({}), {} came back{}\n",
                     self.owner,
-                    page.index,
-                    page.status
+                    lost,
+                    why.text(),
+                    freed,
+                    Proof(failed.first)
                 );
             }
-        } else if lost == 0 && freed > 0 && may_tell() {
+        } else if freed > 0 && may_tell_news() {
             pr_info!("{}: {} pages proved at the last try\n", self.owner, freed);
         }
         Remains {

@@ -37,7 +37,10 @@ impl Debugfs {
                 _kernel: kernel.clone(),
             }),
             Err(error) => {
-                pr_notice!("no debugfs files: {:?}\n", error);
+                pr_notice!(
+                    "no debugfs files ({:?}): nothing can be looked at, all else works\n",
+                    error
+                );
                 None
             }
         }

@@ -19,6 +19,7 @@ use crate::custody::{
     transitions::Why, //
 };
 use crate::platform::Host;
+use crate::print::Proof;
 use crate::users::account::Gauge;
 use kernel::{
     fmt,
@@ -158,19 +159,12 @@ pub(super) fn quarantine(m: &SeqFile, host: &Host) {
             Some(cause) => {
                 seq_print!(
                     m,
-                    "{}: {} answered {}",
+                    "{}: {} answered {}{}",
                     cause.why.text(),
                     cause.leaf,
-                    cause.status
+                    cause.status,
+                    Proof(cause.unproved)
                 );
-                if let Some(page) = cause.unproved {
-                    seq_print!(
-                        m,
-                        "; the proof of page {} answered {}",
-                        page.index,
-                        page.status
-                    );
-                }
             }
             None => seq_print!(m, "{}", Why::DroppedWhileHeld.text()),
         }

@@ -22,6 +22,7 @@ use crate::abi::{
     ROOT_ENTRIES, //
 };
 use crate::bindings;
+use crate::print::may_tell;
 use kernel::prelude::*;
 
 /// The fields that this project needs.
@@ -44,6 +45,11 @@ pub(crate) struct Ext {
     pub(crate) pool_pages: usize,
 }
 
+/// At load, where there is a cure to tell, everything is told; objects may be many.
+fn may_tell_of(cure: &str) -> bool {
+    !cure.is_empty() || may_tell()
+}
+
 /// Reads one field in the first of several encodings that the TDX Module knows. `cure` is the end of
 /// a message: how to do without it.
 fn read(seam: &Seam, encodings: &[Field], cure: &str) -> Result<u64> {
@@ -52,13 +58,15 @@ fn read(seam: &Seam, encodings: &[Field], cure: &str) -> Result<u64> {
         match seam.sys_rd(*field) {
             Ok(value) if value <= field.max() => return Ok(value),
             Ok(value) => {
-                pr_err!(
-                    "the TDX Module answers {} for {}, which can be {} at most{}\n",
-                    value,
-                    field,
-                    field.max(),
-                    cure
-                );
+                if may_tell_of(cure) {
+                    pr_err!(
+                        "the TDX Module answers {} for {}, which can be {} at most{}\n",
+                        value,
+                        field,
+                        field.max(),
+                        cure
+                    );
+                }
                 return Err(EIO);
             }
             Err(status) => {
@@ -72,7 +80,7 @@ fn read(seam: &Seam, encodings: &[Field], cure: &str) -> Result<u64> {
             }
         }
     }
-    if let Some((field, status)) = failed {
+    if let Some((field, status)) = failed.filter(|_| may_tell_of(cure)) {
         pr_err!(
             "the TDX Module has no readable field {}: {}{}\n",
             field,
@@ -191,14 +199,18 @@ pub(crate) fn device_info_pages(seam: &Seam) -> Result<usize> {
 fn pages_of_one_list(seam: &Seam, field: Field) -> Result<usize> {
     let pages = seam.sys_rd(field).map_err(|status| {
         if status == Status::HOST_DOWN {
-            pr_err!("nothing is made any more: the system goes down\n");
+            if may_tell() {
+                pr_err!("nothing is made any more: the system goes down\n");
+            }
             return ESHUTDOWN;
         }
-        pr_err!(
-            "the TDX Module has no readable field {}: {}\n",
-            field,
-            status
-        );
+        if may_tell() {
+            pr_err!(
+                "the TDX Module has no readable field {}: {}, so nothing of the kind is made\n",
+                field,
+                status
+            );
+        }
         EIO
     })?;
     usize::try_from(pages)
@@ -206,12 +218,14 @@ fn pages_of_one_list(seam: &Seam, field: Field) -> Result<usize> {
         .and_then(Entries::new)
         .map(Entries::get)
         .ok_or_else(|| {
-            pr_err!(
-                "the TDX Module wants {} pages for {}: 1 to {} are possible\n",
-                pages,
-                field,
-                ROOT_ENTRIES
-            );
+            if may_tell() {
+                pr_err!(
+                    "the TDX Module wants {} pages for {}: 1 to {} are possible, so nothing of the kind is made\n",
+                    pages,
+                    field,
+                    ROOT_ENTRIES
+                );
+            }
             EIO
         })
 }
@@ -221,13 +235,15 @@ fn pages_of_one_list(seam: &Seam, field: Field) -> Result<usize> {
 pub(crate) fn iommu_mt_pages(seam: &Seam, cure: &str) -> Result<usize> {
     let pages = usize::try_from(read(seam, &[Field::IOMMU_MT_PAGE_COUNT], cure)?)?;
     if pages == 0 || pages > IommuMt::MAX_PAGE_COUNT {
-        pr_err!(
-            "the TDX Module wants {} pages for {}: 1 to {} are possible{}\n",
-            pages,
-            Field::IOMMU_MT_PAGE_COUNT,
-            IommuMt::MAX_PAGE_COUNT,
-            cure
-        );
+        if may_tell_of(cure) {
+            pr_err!(
+                "the TDX Module wants {} pages for {}: 1 to {} are possible{}\n",
+                pages,
+                Field::IOMMU_MT_PAGE_COUNT,
+                IommuMt::MAX_PAGE_COUNT,
+                cure
+            );
+        }
         return Err(EIO);
     }
     Ok(pages)

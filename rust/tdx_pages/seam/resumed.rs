@@ -39,6 +39,7 @@ use crate::mm::{
     },
     Blocks, //
 };
+use crate::print::may_tell;
 use kernel::{
     prelude::*,
     time::{
@@ -135,11 +136,13 @@ impl Seam {
         let (answer, outputs) = unsafe { until_end(&mut calls, interrupted) };
         self.note(!answer.is_given_up() && !answer.status().is_recoverable());
         if answer.is_success() && !answer.status().is_success() {
-            pr_notice!(
-                "{} answered {}, taken for success\n",
-                call.leaf(),
-                answer.status()
-            );
+            if may_tell() {
+                pr_notice!(
+                    "{} answered {}, taken for success\n",
+                    call.leaf(),
+                    answer.status()
+                );
+            }
         }
         (answer, outputs)
     }
@@ -193,11 +196,13 @@ impl Seam {
         };
         let (answer, outputs) = self.until_end(call, patience, false);
         if answer.is_given_up() {
-            pr_err!(
-                "{} is left interrupted: {}; nothing like it is called before it has ended\n",
-                call.leaf(),
-                answer.status()
-            );
+            if may_tell() {
+                pr_err!(
+                    "{} is left interrupted: {}; nothing like it is called before it has ended\n",
+                    call.leaf(),
+                    answer.status()
+                );
+            }
             *pending = Some(Pending {
                 call,
                 root: keep(),
@@ -219,19 +224,23 @@ impl Seam {
                 left.tired |= patience > Delta::ZERO;
                 return false;
             }
-            pr_notice!(
-                "{} has ended at last: {}\n",
-                left.call.leaf(),
-                answer.status()
-            );
+            if may_tell() {
+                pr_notice!(
+                    "{} has ended at last: {}\n",
+                    left.call.leaf(),
+                    answer.status()
+                );
+            }
             let named = left.call.gives(outputs);
             if let (true, Some((space, id))) = (answer.is_success(), named) {
                 if self.ids.is_taken(space, id) {
-                    pr_err!(
-                        "{} calls what it made {:#x}, as it calls another one: not undone\n",
-                        left.call.leaf(),
-                        id
-                    );
+                    if may_tell() {
+                        pr_err!(
+                            "{} calls what it made {:#x}, as it calls another one: not undone\n",
+                            left.call.leaf(),
+                            id
+                        );
+                    }
                     if let Some(root) = pending.take().and_then(|left| left.root) {
                         self.roots.give_back(root);
                     }

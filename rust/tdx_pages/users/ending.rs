@@ -22,6 +22,7 @@ use crate::custody::{
 };
 use crate::mm::Blocks;
 use crate::platform::Kernel;
+use crate::print::may_tell;
 use kernel::{
     prelude::*,
     time::Instant, //
@@ -68,12 +69,16 @@ pub(super) fn told<T: Lend<Memory = Blocks>>(
         }
         // The ledger has said it, unless every page is proved.
         Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}
-        Err(ReleaseError::Settled(settled)) => pr_err!(
-            "{}: {} gave back a wrong list, but all {} pages are proved and freed\n",
-            owner,
-            leaf,
-            settled.freed
-        ),
+        Err(ReleaseError::Settled(settled)) => {
+            if may_tell() {
+                pr_err!(
+                    "{}: {} gave back a wrong list, but all {} pages are proved and freed\n",
+                    owner,
+                    leaf,
+                    settled.freed
+                );
+            }
+        }
     }
     None
 }

@@ -32,6 +32,10 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
+use crate::print::{
+    may_tell,
+    may_tell_news, //
+};
 use crate::seam::ids::{
     Id,
     Room,
@@ -95,7 +99,12 @@ impl Iommu {
     ) -> Result<Self, NotSetUp> {
         let parts = || Ok((Tables::new(pages, node)?, Room::new()?));
         let (tables, room) = parts().map_err(|error| {
-            pr_err!("{}: no memory for its IOMMU_MT, not set up\n", owner);
+            if may_tell() {
+                pr_err!(
+                    "{}: no memory for its IOMMU_MT: not set up, nothing was handed over\n",
+                    owner
+                );
+            }
             NotSetUp::Failed(error)
         })?;
         let (got, all) = (tables.0.node(), tables.0.pages());
@@ -116,11 +125,13 @@ impl Iommu {
         );
         let held = held.map_err(|error| not_set_up(&owner, error))?;
         let Some(id) = room.take(kernel, &owner, Space::Iommu, id) else {
-            pr_err!(
-                "{}: the TDX Module calls it {:#x}, as it calls another one: not used\n",
-                owner,
-                id
-            );
+            if may_tell() {
+                pr_err!(
+                    "{}: the TDX Module calls it {:#x}, as it calls another one: not used, its pages stay out of use\n",
+                    owner,
+                    id
+                );
+            }
             held.quarantine(Why::WrongId, Leaf::IOMMU_SETUP, Status::SUCCESS);
             return Err(NotSetUp::Failed(EIO));
         };
@@ -159,25 +170,25 @@ fn not_set_up(owner: &Owner, error: HandOverError<Tables>) -> NotSetUp {
             return NotSetUp::NotCapable;
         }
         HandOverError::Back(_tables, status) => {
-            pr_err!(
-                "{}: TDH.IOMMU.SETUP answered {}, not set up; its memory is back\n",
-                owner,
-                status
-            );
+            if may_tell() {
+                pr_err!(
+                    "{}: TDH.IOMMU.SETUP answered {}, not set up; its memory is back\n",
+                    owner,
+                    status
+                );
+            }
             if status.masked() == Status::IOMMU_INVALID_STATE {
                 // It is set up already.
                 return NotSetUp::Failed(EBUSY);
             }
         }
         HandOverError::Refused(_tables, why) => {
-            pr_err!("{}: not set up: {}\n", owner, why.text());
+            if may_tell() {
+                pr_err!("{}: not set up: {}\n", owner, why.text());
+            }
         }
-        HandOverError::Settled(settled) => pr_err!(
-            "{}: not set up; {} of its pages stay with the TDX Module, {} were freed\n",
-            owner,
-            settled.quarantined,
-            settled.freed
-        ),
+        // The ledger has said it.
+        HandOverError::Settled(_settled) => {}
     }
     NotSetUp::Failed(EIO)
 }
@@ -197,7 +208,9 @@ impl Drop for Iommu {
             }
         });
         if let Some(pages) = told(&self.owner, leaf, released) {
-            pr_info!("{}: cleared, {} pages released\n", self.owner, pages);
+            if may_tell_news() {
+                pr_info!("{}: cleared, {} pages released\n", self.owner, pages);
+            }
         }
     }
 }

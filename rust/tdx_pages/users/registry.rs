@@ -11,6 +11,10 @@ use super::account::{
 };
 use crate::abi::function::FunctionId;
 use crate::platform::Kernel;
+use crate::print::{
+    may_tell,
+    may_tell_misuse, //
+};
 use kernel::{
     fmt,
     new_mutex,
@@ -122,7 +126,9 @@ impl Registry {
     fn add(&self, name: &str) -> Result<Arc<User>> {
         let valid = |byte: u8| byte.is_ascii_graphic();
         if name.is_empty() || name.len() > 32 || !name.bytes().all(valid) {
-            pr_err!("a user's name has 1 to 32 visible characters and no blank\n");
+            if may_tell_misuse() {
+                pr_warn!("a user's name has 1 to 32 visible characters and no blank\n");
+            }
             return Err(EINVAL);
         }
         let user = User::new(name, Kind::Driver)?;
@@ -130,7 +136,9 @@ impl Registry {
         let same = |other: &User| other.name() == name && !other.is_gone();
         if drivers.list.iter().any(|other| same(other)) || same(&self.ext_pool) || same(&self.iommu)
         {
-            pr_err!("there is a user {} already: choose another name\n", name);
+            if may_tell_misuse() {
+                pr_warn!("there is a user {} already: choose another name\n", name);
+            }
             return Err(EEXIST);
         }
         drivers.list.push(user.clone(), GFP_KERNEL)?;
@@ -215,12 +223,14 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let balance = self.user.account().balance();
         if balance.on_record() != 0 {
-            pr_warn!(
-                "{}: unregistered with {} pages held and {} in quarantine\n",
-                self.user.name(),
-                balance.held,
-                balance.quarantined
-            );
+            if may_tell() {
+                pr_warn!(
+                    "{}: unregistered with {} pages held and {} in quarantine, which are tried again\n",
+                    self.user.name(),
+                    balance.held,
+                    balance.quarantined
+                );
+            }
         }
         self.kernel.users().remove(&self.user);
     }

@@ -53,6 +53,11 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
+use crate::print::{
+    may_tell,
+    may_tell_misuse,
+    may_tell_news, //
+};
 use crate::seam::ids::{
     Id,
     Room,
@@ -147,11 +152,13 @@ impl<T: Transport> Session<T> {
         let kernel = registration.kernel();
         kernel.look_again();
         let Ok(segment) = u8::try_from(options.segment) else {
-            pr_err!(
-                "{}: PCI segment {} is above 255: a function id has 8 bits for it\n",
-                registration.user().name(),
-                options.segment
-            );
+            if may_tell_misuse() {
+                pr_warn!(
+                    "{}: PCI segment {} is above 255: a function id has 8 bits for it\n",
+                    registration.user().name(),
+                    options.segment
+                );
+            }
             return Err(EINVAL);
         };
         let function = FunctionId::new(segment, options.rid);
@@ -172,8 +179,7 @@ impl<T: Transport> Session<T> {
             let place = UniqueArc::<Self>::new_uninit(GFP_KERNEL)?;
             Ok((talk, Blocks::new(pages, options.node)?, Room::new()?, place))
         };
-        let (talk, memory, room, place) =
-            parts().inspect_err(|_: &Error| pr_err!("{}: no memory for it\n", owner))?;
+        let (talk, memory, room, place) = parts().inspect_err(|_: &Error| no_memory(&owner))?;
         let (extent, mut id) = ((memory.pages(), memory.node()), 0);
         let held = hand_over(
             kernel,
@@ -191,11 +197,13 @@ impl<T: Transport> Session<T> {
         );
         let held = held.map_err(|error| not_created(&owner, Leaf::SPDM_CREATE, error))?;
         let Some(id) = room.take(kernel, &owner, Space::Session, id) else {
-            pr_err!(
-                "{}: the TDX Module calls it {:#x}, as it calls another one: not used\n",
-                owner,
-                id
-            );
+            if may_tell() {
+                pr_err!(
+                    "{}: the TDX Module calls it {:#x}, as it calls another one: not used, its pages stay out of use\n",
+                    owner,
+                    id
+                );
+            }
             held.quarantine(Why::WrongId, Leaf::SPDM_CREATE, Status::SUCCESS);
             return Err(EIO);
         };
@@ -281,10 +289,12 @@ impl<T: Transport> Session<T> {
     pub(crate) fn connect(&self) -> Result<usize> {
         let mut inner = self.inner.lock();
         if !matches!(inner.stage, Stage::Created | Stage::Connecting) {
-            pr_err!(
-                "{}: is connected, or was, and is so once only\n",
-                self.owner
-            );
+            if may_tell_misuse() {
+                pr_warn!(
+                    "{}: is connected, or was, and is so once only: make another session\n",
+                    self.owner
+                );
+            }
             // CAST: A small number.
             return Err(Error::from_errno(-(kernel::bindings::EISCONN as i32)));
         }
@@ -296,7 +306,9 @@ impl<T: Transport> Session<T> {
         };
         let len = connected?;
         inner.info = inner.talk.device_info(len)?;
-        pr_info!("{}: connected, {} bytes of device info\n", self.owner, len);
+        if may_tell_news() {
+            pr_info!("{}: connected, {} bytes of device info\n", self.owner, len);
+        }
         Ok(len)
     }
 
@@ -337,11 +349,13 @@ impl<T: Transport> Session<T> {
         self.connected(&inner)?;
         let alive = self.alive.load(Relaxed);
         if alive != 0 {
-            pr_err!(
-                "{}: has {} streams, and is not disconnected before their end\n",
-                self.owner,
-                alive
-            );
+            if may_tell_misuse() {
+                pr_warn!(
+                    "{}: has {} streams: end them before it is disconnected\n",
+                    self.owner,
+                    alive
+                );
+            }
             return Err(EBUSY);
         }
         inner.disconnect(self.id())
@@ -370,7 +384,9 @@ impl<T: Transport> Session<T> {
         if inner.stage == Stage::Connected {
             return Ok(());
         }
-        pr_err!("{}: is not connected\n", self.owner);
+        if may_tell_misuse() {
+            pr_warn!("{}: is not connected: connect it first\n", self.owner);
+        }
         Err(EINVAL)
     }
 }
@@ -422,16 +438,25 @@ impl<T: Transport> Drop for Hold<T> {
     }
 }
 
+/// Tells that there is no memory for an object.
+pub(super) fn no_memory(owner: &Owner) {
+    if may_tell() {
+        pr_err!("{}: no memory for it, nothing was handed over\n", owner);
+    }
+}
+
 /// Tells why a CREATE did not do it. The error to return.
 pub(super) fn not_created<M>(owner: &Owner, leaf: Leaf, error: HandOverError<M>) -> Error {
     match error {
         HandOverError::Back(_memory, status) => {
-            pr_err!(
-                "{}: {} answered {}; its memory is back\n",
-                owner,
-                leaf,
-                status
-            );
+            if may_tell() {
+                pr_err!(
+                    "{}: not made, {} answered {}; its memory is back\n",
+                    owner,
+                    leaf,
+                    status
+                );
+            }
             match status.masked() {
                 Status::SPDM_ENTRY_ALREADY_PRESENT => EEXIST,
                 Status::IOMMU_INVALID_STATE => ENODEV,
@@ -440,18 +465,13 @@ pub(super) fn not_created<M>(owner: &Owner, leaf: Leaf, error: HandOverError<M>)
             }
         }
         HandOverError::Refused(_memory, why) => {
-            pr_err!("{}: not made: {}\n", owner, why.text());
+            if may_tell() {
+                pr_err!("{}: not made: {}\n", owner, why.text());
+            }
             why.into()
         }
-        HandOverError::Settled(settled) => {
-            pr_err!(
-                "{}: not made; {} of its pages stay with the TDX Module, {} were freed\n",
-                owner,
-                settled.quarantined,
-                settled.freed
-            );
-            EIO
-        }
+        // The ledger has said it.
+        HandOverError::Settled(_settled) => EIO,
     }
 }
 

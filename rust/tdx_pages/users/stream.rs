@@ -10,6 +10,7 @@ use super::{
     },
     registry::Owner,
     session::{
+        no_memory,
         not_created,
         Hold,
         Session, //
@@ -45,6 +46,10 @@ use crate::mm::{
     Blocks, //
 };
 use crate::platform::Kernel;
+use crate::print::{
+    may_tell,
+    may_tell_misuse, //
+};
 use crate::seam::ids::{
     Id,
     Room,
@@ -134,8 +139,7 @@ impl<T: Transport> Stream<T> {
             let place = UniqueArc::<Self>::new_uninit(GFP_KERNEL)?;
             Ok((Blocks::new(pages, options.node)?, Room::new()?, place))
         };
-        let (memory, room, place) =
-            parts().inspect_err(|_: &Error| pr_err!("{}: no memory for it\n", owner))?;
+        let (memory, room, place) = parts().inspect_err(|_: &Error| no_memory(&owner))?;
         let operands = StreamOperands {
             info: StreamInfo::selective(options.root_port),
             control: options.control,
@@ -161,11 +165,13 @@ impl<T: Transport> Stream<T> {
             session: session.id(),
         };
         let Some(id) = room.take(kernel, &owner, space, id) else {
-            pr_err!(
-                "{}: the TDX Module calls it {:#x}, as it calls another one: not used\n",
-                owner,
-                id
-            );
+            if may_tell() {
+                pr_err!(
+                    "{}: the TDX Module calls it {:#x}, as it calls another one: not used, its pages stay out of use\n",
+                    owner,
+                    id
+                );
+            }
             held.quarantine(Why::WrongId, leaf, Status::SUCCESS);
             return Err(EIO);
         };
@@ -239,12 +245,14 @@ impl<T: Transport> Stream<T> {
     fn manage(&self, from: &[Keys], to: Keys, operation: KeyManagement) -> Result {
         let mut inner = self.inner.lock();
         if !from.contains(&inner.keys) {
-            pr_err!(
-                "{}: {:?} does not go with its keys, which are {:?}\n",
-                self.owner,
-                operation,
-                inner.keys
-            );
+            if may_tell_misuse() {
+                pr_warn!(
+                    "{}: {:?} does not go with its keys, which are {:?}\n",
+                    self.owner,
+                    operation,
+                    inner.keys
+                );
+            }
             return Err(EINVAL);
         }
         let (managed, executed) = self.session.manage_keys(self.id(), operation);

@@ -269,27 +269,36 @@ impl<T: Transport> Talk<T> {
                     self.update_key(session, &mut errand)?;
                 }
                 Status::HOST_DOWN => {
-                    pr_err!(
-                        "{}: {} not called, the system goes down\n",
-                        self.owner,
-                        leaf
-                    );
+                    if may_tell() {
+                        pr_err!(
+                            "{}: {} not called, the system goes down\n",
+                            self.owner,
+                            leaf
+                        );
+                    }
                     return Err(ESHUTDOWN);
                 }
                 _ => {
                     if may_tell() {
-                        pr_err!("{}: {} answered {}\n", self.owner, leaf, status);
+                        pr_err!(
+                            "{}: {} answered {}, which ends this exchange\n",
+                            self.owner,
+                            leaf,
+                            status
+                        );
                     }
                     return Err(if status.is_recoverable() { EBUSY } else { EIO });
                 }
             }
         }
-        pr_err!(
-            "{}: {} wants more than {} messages, given up\n",
-            self.owner,
-            leaf,
-            MAX_MESSAGES
-        );
+        if may_tell() {
+            pr_err!(
+                "{}: {} wants more than {} messages, given up\n",
+                self.owner,
+                leaf,
+                MAX_MESSAGES
+            );
+        }
         Err(EPROTO)
     }
 
@@ -381,10 +390,12 @@ impl<T: Transport> Talk<T> {
 
     /// Tells that there is no mailbox any more.
     fn gone(&self) {
-        pr_err!(
-            "{}: a leaf was left interrupted and may still use its messages: no exchange any more\n",
-            self.owner
-        );
+        if may_tell() {
+            pr_err!(
+                "{}: a leaf was left interrupted and may still use its messages: no exchange any more, end the session\n",
+                self.owner
+            );
+        }
     }
 
     /// Passes a request on, and puts the response where the leaf reads it.
@@ -397,13 +408,15 @@ impl<T: Transport> Talk<T> {
         // Its own word for the length is the one that V2 goes by.
         let bytes = header.bytes().filter(|bytes| len <= *bytes);
         let Some(payload) = bytes.and_then(|bytes| bytes.checked_sub(HEADER_BYTES)) else {
-            pr_err!(
-                "{}: {} wrote a message with the header {:#x}, of {} bytes: that is no data object of a page\n",
-                self.owner,
-                leaf,
-                header.raw(),
-                len
-            );
+            if may_tell() {
+                pr_err!(
+                    "{}: {} wrote a message with the header {:#x}, of {} bytes: that is no data object of a page\n",
+                    self.owner,
+                    leaf,
+                    header.raw(),
+                    len
+                );
+            }
             return Err(EPROTO);
         };
         let request = usize::try_from(payload)?;
@@ -417,26 +430,30 @@ impl<T: Transport> Talk<T> {
             .transport
             .transfer(protocol, request, &mut self.response)
             .inspect_err(|error| {
-                pr_err!(
-                    "{}: its device did not answer a message of {} bytes for {}: {:?}\n",
-                    self.owner,
-                    payload,
-                    leaf,
-                    error
-                );
+                if may_tell() {
+                    pr_err!(
+                        "{}: its device did not answer a message of {} bytes for {}: {:?}\n",
+                        self.owner,
+                        payload,
+                        leaf,
+                        error
+                    );
+                }
             })?;
         let answer = u64::try_from(got)
             .ok()
             .filter(|got| *got != 0)
             .and_then(|got| DoeHeader::new(protocol.vendor, protocol.object_type, got));
         let (Some(answer), Some(response)) = (answer, self.response.get(..got)) else {
-            pr_err!(
-                "{}: its device answered {} bytes for {}: 4 to {} are possible, in whole dwords\n",
-                self.owner,
-                got,
-                leaf,
-                MAX_PAYLOAD
-            );
+            if may_tell() {
+                pr_err!(
+                    "{}: its device answered {} bytes for {}: 4 to {} are possible, in whole dwords\n",
+                    self.owner,
+                    got,
+                    leaf,
+                    MAX_PAYLOAD
+                );
+            }
             return Err(EPROTO);
         };
         pages.write(place.response * PAGE, &answer.raw().to_le_bytes())?;
@@ -454,13 +471,15 @@ impl<T: Transport> Talk<T> {
             .ok()
             .filter(|len| *len <= room)
             .ok_or_else(|| {
-                pr_err!(
-                    "{}: {} says there are {} bytes of device info, and has been given room for {}\n",
-                    self.owner,
-                    errand.leaf(),
-                    len,
-                    room
-                );
+                if may_tell() {
+                    pr_err!(
+                        "{}: {} says there are {} bytes of device info, and has been given room for {}\n",
+                        self.owner,
+                        errand.leaf(),
+                        len,
+                        room
+                    );
+                }
                 EPROTO
             })
     }
