@@ -19,6 +19,7 @@ import boots
 import guestlog
 import hosttests
 import ktap
+import looktest
 import messages
 import reached
 import selftest
@@ -69,6 +70,7 @@ def judge(boot):
                   for name, lines in script.sections if name.startswith("kunit ")}
         kunit = os.path.join(boot.kernel, "source/tools/testing/kunit/kunit.py")
         cases += ktap.verdicts(kunit, slices, ktap.expected_suites(), boot.console())
+    cases += [case for script in scripts if script.name == "look" for case in looktest.live(script)]
     return [(name, passed, [] if passed else details) for name, passed, details in cases]
 
 

@@ -12,6 +12,7 @@ import dmar
 import guestlog
 import hosttests
 import ktap
+import looktest
 import messages
 import reached
 from qemu import SCRIPTS
@@ -413,5 +414,5 @@ def cases():
     """All of it, as (name, passed, details)."""
     return [("self-test: " + name, passed, []) for group in
             (ktap_cases, report_cases, cargo_cases, demo_cases, table_cases, tree_cases,
-             reached_cases, coverage_cases, message_cases)
+             reached_cases, coverage_cases, message_cases, looktest.cases)
             for name, passed in group()]
