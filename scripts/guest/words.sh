@@ -4,7 +4,7 @@
 # they do not take.
 
 . /guest/lib.sh
-plan 44
+plan 45
 
 # no_emu SAID PARAMETER...: tdx_emu does not load with them, and says why.
 no_emu() {
@@ -61,6 +61,7 @@ check "faults" usage fail nofail interrupt refuse keep released id
 check "fields" usage field nofield
 check "exchanges" usage rounds device_info told key_lasts
 check "lives" usage update profile "reset now"
+check "lies" usage progress outputs mix
 mark
 check "what cannot be done" eval '! tell refuse 0x1'
 check "is refused" said '^tdx_emu: control: "refuse 0x1": refused, TDX_OPERAND_INVALID on RCX'
