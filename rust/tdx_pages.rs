@@ -15,6 +15,9 @@ mod emu;
 mod abi;
 #[path = "tdx_pages/attach.rs"]
 mod attach;
+#[cfg(TDX_PAGES_BENCH)]
+#[path = "tdx_pages/bench.rs"]
+mod bench;
 #[path = "tdx_pages/bindings.rs"]
 mod bindings;
 #[path = "tdx_pages/capi/mod.rs"]
@@ -87,6 +90,8 @@ module! {
 
 struct TdxPages {
     // Fields are dropped in order: nobody comes or looks in any more when things come down.
+    #[cfg(TDX_PAGES_BENCH)]
+    _bench: bench::Bench,
     _capi: capi::Open,
     _debugfs: Option<Debugfs>,
     _attached: Attached,
@@ -109,6 +114,8 @@ impl kernel::Module for TdxPages {
         };
         let attached = Attached::new(options)?;
         Ok(Self {
+            #[cfg(TDX_PAGES_BENCH)]
+            _bench: bench::Bench::new(attached.kernel())?,
             _capi: capi::Open::new(attached.kernel())?,
             _debugfs: Debugfs::new(attached.kernel()),
             _attached: attached,

@@ -8,6 +8,7 @@
 #   plain    the modules as they are
 #   kunit    with the KUnit suites built in
 #   clippy   the same under the kernel's clippy lints; a warning is an error
+#   bench    with the rival and the benchmark built in
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,7 +17,8 @@ case $variant in
 plain) ;;
 kunit) export TDX_PAGES_KUNIT=1 ;;
 clippy) export TDX_PAGES_KUNIT=1 CLIPPY=1 W=e ;;
-*) die "variant \"$variant\" is not known" "use plain, kunit or clippy" ;;
+bench) export TDX_PAGES_BENCH=1 ;;
+*) die "variant \"$variant\" is not known" "use plain, kunit, clippy or bench" ;;
 esac
 export TDX_PAGES_SAMPLES=1
 
@@ -33,7 +35,7 @@ flock 8
 
 # Sources only, whatever an in-tree build has left beside them.
 sources() {
-	(cd "$top" && find Kbuild include rust samples \
+	(cd "$top" && find Kbuild bench include rust samples \
 		\( -path rust/host -o -name target -o -name '.*' \) -prune -o \
 		-type f \( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) \
 		! -name '*.mod.c' ! -name '*_bindings.rs' -print | sort)

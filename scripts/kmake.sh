@@ -19,7 +19,7 @@ fi
 # The kernel's Makefile heeds these on its command line only.
 args=()
 for name in V W C CLIPPY INSTALL_MOD_PATH INSTALL_MOD_DIR TDX_PAGES_KUNIT TDX_PAGES_SAMPLES \
-	TDX_EMU_ONLY; do
+	TDX_PAGES_BENCH TDX_EMU_ONLY; do
 	[ -z "${!name:-}" ] || args+=("$name=${!name}")
 done
 # The clippy of the same release as rustc, where there is one beside it.

@@ -128,7 +128,7 @@ class Boot:
     """One run of the guest and what came of it."""
 
     def __init__(self, name, modules, scripts, kernel, *, nodes=2, memory=1024, cpus=2,
-                 table="good", cmdline="", timeout=180):
+                 table="good", cmdline="", timeout=180, cpu="max", icount=False):
         self.name = name
         self.modules = modules
         self.scripts = scripts
@@ -139,6 +139,9 @@ class Boot:
         self.table = table
         self.cmdline = cmdline
         self.timeout = timeout
+        self.cpu = cpu
+        # The guest's clocks go by instructions, one nanosecond for each.
+        self.icount = icount
         # Beside the modules, so that two source trees do not write the same files.
         self.directory = os.path.join(modules, "boot")
         os.makedirs(self.directory, exist_ok=True)
@@ -148,7 +151,7 @@ class Boot:
         self.seconds = 0.0
 
     def _command(self, image):
-        command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max",
+        command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", self.cpu,
                    "-smp", str(self.cpus), "-m", "%dM" % (self.nodes * self.memory),
                    "-nodefaults", "-display", "none", "-no-reboot",
                    "-chardev", "file,id=console,path=" + self.console_path,
@@ -162,6 +165,8 @@ class Boot:
             command += ["-numa", "cpu,node-id=%d,socket-id=%d,core-id=0,thread-id=0"
                         % (cpu % self.nodes, cpu)]
         command[command.index("-smp") + 1] = "%d,sockets=%d" % (self.cpus, self.cpus)
+        if self.icount:
+            command += ["-icount", "shift=0"]
         return command + ["-kernel", os.path.join(self.kernel, "arch/x86/boot/bzImage"),
                           "-initrd", image, "-append", (CMDLINE + " " + self.cmdline).strip()]
 
@@ -215,11 +220,13 @@ def main():
     parser.add_argument("--dmar", default="good", help="none, or a name in dmar.py")
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--timeout", type=int, default=180)
+    parser.add_argument("--cpu", default="max", help="QEMU's -cpu")
+    parser.add_argument("--icount", action="store_true", help="the clocks count instructions")
     args = parser.parse_args()
     boot = Boot(args.name, args.modules, args.scripts, os.environ["KERNEL_BUILD"],
                 nodes=args.nodes, memory=args.memory,
                 cpus=args.cpus, table=None if args.dmar == "none" else args.dmar,
-                cmdline=args.cmdline, timeout=args.timeout)
+                cmdline=args.cmdline, timeout=args.timeout, cpu=args.cpu, icount=args.icount)
     good = boot.run()
     print("\n".join(boot.console()))
     print("\n".join(boot.results()))

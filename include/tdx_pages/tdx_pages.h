@@ -15,5 +15,8 @@
 #ifdef TDX_PAGES_KUNIT
 #include <tdx_pages/test.h>
 #endif
+#ifdef TDX_PAGES_BENCH
+#include <tdx_pages/bench.h>
+#endif
 
 #endif /* TDX_PAGES_TDX_PAGES_H */

@@ -153,7 +153,7 @@ impl Kernel {
     }
 
     /// See [`Ledger::recover`].
-    #[cfg(TDX_PAGES_KUNIT)]
+    #[cfg(any(TDX_PAGES_KUNIT, TDX_PAGES_BENCH))]
     pub(crate) fn recover(&self) -> usize {
         self.0.ledger.recover(self)
     }

@@ -127,7 +127,7 @@ impl Ledger {
 
     /// After the software TDX Module forgot everything: proves and frees what was held for good, so
     /// that a test leaves no page behind. Returns how many pages came back.
-    #[cfg(TDX_PAGES_KUNIT)]
+    #[cfg(any(TDX_PAGES_KUNIT, TDX_PAGES_BENCH))]
     pub(crate) fn recover(&self, platform: &Kernel) -> usize {
         let mut recovered = 0;
         while let Some(record) = self.pop() {

@@ -38,6 +38,12 @@ impl<'id, M: Memory> Recorded<'id, M> {
         Self(memory, PhantomData)
     }
 
+    /// The memory, for `make bench` to feed it in windows.
+    #[cfg(TDX_PAGES_BENCH)]
+    pub(super) fn memory(&self) -> &'id M {
+        self.0
+    }
+
     /// All pages, in order.
     #[cfg(test)]
     pub(crate) fn hpas(&self) -> impl Iterator<Item = Hpa> + 'id {

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs jobs by turns, the product and the rival, and writes down what they took.
+ *
+ * In debugfs tdx_pages_bench/run: write "JOB PAGES ROUNDS MODE", read a line for
+ * each step of each round.  MODE is "time", or "count" for what count.c sees.
+ * The clock is the TSC, which with QEMU's -icount shift=0 goes one further with
+ * each instruction.
+ */
+#include <linux/debugfs.h>
+#include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/seq_buf.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <asm/tdx.h>
+#include <asm/tsc.h>
+
+#include <tdx_pages/bench.h>
+#include <tdx_pages/bench_count.h>
+#include <tdx_pages/helpers.h>
+#include <tdx_pages/seamcall.h>
+
+#define RESULTS		(4 << 20)
+/* A control call of tdx_emu.ko, of which a real TDX Module knows nothing. */
+#define CONTROL		(0xe5ULL << 24)
+#define PING		0
+#define RESET		1
+#define CALLS		6
+#define WBINVD		41
+#define MEM_ADD		61
+#define SETUP		128
+#define CLEAR		129
+#define REG_BASE	0xfed90000
+
+struct side {
+	const char *name;
+	void *(*new)(const void *context);
+	void (*drop)(void *what);
+	int (*create)(void *what, unsigned long pages);
+	int (*create_tables)(void *what, unsigned long pages);
+	int (*hand_over)(void *what);
+	int (*set_up)(void *what, u64 reg_base);
+	int (*hold)(void *what);
+	int (*release)(void *what);
+	int (*clear)(void *what);
+	int (*recover)(void *what);
+	void (*free)(void *what);
+	size_t (*size)(void);
+};
+
+#define SIDE(word, who) {							\
+	.name = word, .new = who##_new, .drop = who##_drop,			\
+	.create = who##_create, .create_tables = who##_create_tables,		\
+	.hand_over = who##_hand_over, .set_up = who##_set_up,			\
+	.hold = who##_hold, .release = who##_release, .clear = who##_clear,	\
+	.recover = who##_recover, .free = who##_free, .size = who##_size,	\
+}
+
+static const struct side sides[] = {
+	SIDE("ours", tdx_pages_bench),
+	SIDE("rival", rival),
+};
+
+enum step { CREATE, HAND_OVER, RELEASE, FREE, STEPS };
+
+static const char * const step_names[] = { "create", "hand_over", "release", "free" };
+
+static const void *bench_context;
+static struct dentry *bench_dir;
+static DEFINE_MUTEX(bench_lock);
+static struct seq_buf results;
+/* Of tdx_emu.ko, if it is there. */
+static u64 *emu_ticks, *emu_calls;
+static u64 clock_cost;
+
+static u64 control(u64 number, u64 *rcx, u64 *r8)
+{
+	struct tdx_module_args args = { .rcx = rcx ? *rcx : 0 };
+	u64 ret = tdx_seamcall_ret(CONTROL | number, &args);
+
+	if (r8)
+		*r8 = args.r8;
+
+	return ret;
+}
+
+u64 tdx_pages_bench_forget(void)
+{
+	return control(RESET, NULL, NULL);
+}
+
+static u64 calls_of(u64 leaf)
+{
+	u64 calls = 0;
+
+	if (emu_calls)
+		control(CALLS, &leaf, &calls);
+
+	return calls;
+}
+
+/* What a step took, on the clock, and in the software TDX Module. */
+struct taken {
+	u64 all;
+	u64 emu;
+	u64 calls;
+};
+
+static u64 now_emu(void)
+{
+	return emu_ticks ? READ_ONCE(*emu_ticks) : 0;
+}
+
+static u64 now_calls(void)
+{
+	return emu_calls ? READ_ONCE(*emu_calls) : 0;
+}
+
+static int one_step(const struct side *side, void *what, const char *job, enum step step,
+		    unsigned long pages)
+{
+	bool iommu = !strcmp(job, "iommu"), pool = !strcmp(job, "pool");
+
+	switch (step) {
+	case CREATE:
+		return iommu ? side->create_tables(what, pages) : side->create(what, pages);
+	case HAND_OVER:
+		if (!strcmp(job, "create"))
+			return 0;
+		if (iommu)
+			return side->set_up(what, REG_BASE);
+		return pool ? side->hold(what) : side->hand_over(what);
+	case RELEASE:
+		if (!strcmp(job, "create"))
+			return 0;
+		if (pool)
+			return tdx_pages_bench_forget() ? -EIO : side->recover(what);
+		return iommu ? side->clear(what) : side->release(what);
+	default:
+		side->free(what);
+		return 0;
+	}
+}
+
+static int one_round(const struct side *side, const char *job, unsigned long pages,
+		     unsigned int round, bool count)
+{
+	static struct taken taken[STEPS];
+	static struct bench_counts counts[STEPS];
+	struct bench_counts running = {};
+	u64 before = calls_of(MEM_ADD), adds = 0, proofs = 0;
+	void *what = side->new(bench_context);
+	unsigned int step;
+	int ret = 0;
+
+	if (!what)
+		return -ENOMEM;
+	if (count)
+		bench_count_on(&running);
+	for (step = 0; step < STEPS && !ret; step++) {
+		u64 begin, emu, calls;
+
+		if (step == RELEASE)
+			adds = calls_of(MEM_ADD) - before + calls_of(SETUP);
+		running.stretch = 0;
+		emu = now_emu();
+		calls = now_calls();
+		begin = rdtsc_ordered();
+		ret = one_step(side, what, job, step, pages);
+		taken[step].all = rdtsc_ordered() - begin - clock_cost;
+		taken[step].emu = now_emu() - emu;
+		taken[step].calls = now_calls() - calls;
+		counts[step] = running;
+	}
+	proofs = calls_of(WBINVD);
+	if (count)
+		bench_count_off();
+	side->drop(what);
+	for (step = 0; step < STEPS && !ret; step++) {
+		const struct bench_counts *c = &counts[step];
+
+		if (!strcmp(job, "create") && (step == HAND_OVER || step == RELEASE))
+			continue;
+		if (!count)
+			seq_buf_printf(&results, "time %s %s %lu %u %s %llu %llu %llu\n",
+				       job, side->name, pages, round, step_names[step],
+				       taken[step].all, taken[step].emu, taken[step].calls);
+		else
+			seq_buf_printf(&results,
+				       "count %s %s %lu %u %s %llu %llu %lld %lld %llu %llu %lld %lld %llu %llu\n",
+				       job, side->name, pages, round, step_names[step],
+				       c->page_allocs, c->page_frees, c->pages, c->peak_pages,
+				       c->slab_allocs, c->slab_frees, c->bytes, c->peak_bytes,
+				       c->locks, c->stretch);
+	}
+	if (!ret && count)
+		seq_buf_printf(&results, "seamcalls %s %s %lu %u %llu %llu %zu\n", job, side->name,
+			       pages, round, adds, proofs, side->size());
+
+	return ret;
+}
+
+static int rounds(const char *job, unsigned long pages, unsigned int n, const char *mode)
+{
+	bool count = !strcmp(mode, "count");
+	unsigned int round, i;
+	int ret = 0;
+
+	/* The module's own bookkeeping of pages begins anew with each job. */
+	if (emu_calls && control(RESET, NULL, NULL))
+		return -EIO;
+	if (count)
+		ret = bench_count_begin();
+	for (round = 0; round < n && !ret; round++) {
+		for (i = 0; i < ARRAY_SIZE(sides) && !ret; i++) {
+			unsigned int who = !strcmp(mode, "rival-first") ? !i : i;
+
+			ret = one_round(&sides[who], job, pages, round, count);
+			if (ret)
+				pr_err("tdx_pages_bench: %s of %lu pages by %s: %d\n", job, pages,
+				       sides[who].name, ret);
+		}
+	}
+	if (count)
+		bench_count_end();
+
+	return ret;
+}
+
+/* The instruction with nothing around it: what is more than the model's time is the trap's. */
+static void raw_ping(void)
+{
+	u64 rax = CONTROL | PING, rcx = 0;
+
+	asm volatile(".byte 0x66, 0x0f, 0x01, 0xcf"
+		     : "+a" (rax), "+c" (rcx)
+		     : : "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
+}
+
+/* The best of some tries: a timer that ticks meanwhile is none of its cost. */
+#define TRIES		20
+#define BATCH		50
+#define CALIBRATE(word, what) do {						\
+	u64 best = U64_MAX, emu, begin, took;					\
+	unsigned int i, try;							\
+										\
+	for (try = 0; try < TRIES; try++) {					\
+		emu = now_emu();						\
+		begin = rdtsc_ordered();					\
+		for (i = 0; i < BATCH; i++)					\
+			what;							\
+		took = rdtsc_ordered() - begin - clock_cost;			\
+		took -= now_emu() - emu;					\
+		best = min(best, took);						\
+	}									\
+	seq_buf_printf(&results, "calibrate %s %u %llu\n", word, BATCH, best);	\
+} while (0)
+
+/* What one SEAMCALL takes beside the model: by the trap, and by the kernel's entry. */
+static int calibrate(u16 keyid)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	u64 unused;
+
+	if (!page)
+		return -ENOMEM;
+	CALIBRATE("nothing", barrier());
+	if (emu_ticks)
+		CALIBRATE("trap", raw_ping());
+	CALIBRATE("wbinvd", tdh_phymem_page_wbinvd_hkid(keyid, page_to_pfn(page)));
+	/* Reserved bits: refused before anything is looked at. */
+	if (emu_ticks)
+		CALIBRATE("mem_add", tdh_ext_mem_add(1, &unused));
+	CALIBRATE("resched", tdx_pages_resched());
+	__free_page(page);
+
+	return 0;
+}
+
+/* --- Several threads at once ------------------------------------------------ */
+
+struct crowd {
+	struct task_struct *task;
+	const struct side *side;
+	struct bench_counts counts;
+	struct completion *go;
+	unsigned long pages;
+	unsigned int lives;
+	int ret;
+};
+
+static int in_crowd(void *data)
+{
+	struct crowd *crowd = data;
+	void *what = crowd->side->new(bench_context);
+	unsigned int i;
+
+	wait_for_completion(crowd->go);
+	bench_count_on(&crowd->counts);
+	for (i = 0; what && i < crowd->lives && !crowd->ret; i++) {
+		crowd->ret = crowd->side->create(what, crowd->pages);
+		if (crowd->ret)
+			break;
+		crowd->ret = crowd->side->hand_over(what);
+		/* Not yet: to forget is of all. */
+		if (!crowd->ret)
+			crowd->ret = crowd->side->release(what);
+		crowd->side->free(what);
+	}
+	bench_count_off();
+	if (what)
+		crowd->side->drop(what);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+
+	return 0;
+}
+
+static int crowd(const struct side *side, unsigned int threads, unsigned long pages,
+		 unsigned int lives)
+{
+	static struct crowd members[8];
+	DECLARE_COMPLETION_ONSTACK(go);
+	struct bench_counts sum = {};
+	unsigned int i;
+	int ret;
+
+	ret = bench_count_begin();
+	if (ret)
+		return ret;
+	for (i = 0; i < threads; i++) {
+		members[i] = (struct crowd) {
+			.side = side, .go = &go, .pages = pages, .lives = lives,
+		};
+		members[i].task = kthread_run(in_crowd, &members[i], "bench/%u", i);
+		if (IS_ERR(members[i].task)) {
+			ret = PTR_ERR(members[i].task);
+			break;
+		}
+	}
+	threads = i;
+	complete_all(&go);
+	for (i = 0; i < threads; i++) {
+		kthread_stop(members[i].task);
+		ret = ret ?: members[i].ret;
+		sum.locks += members[i].counts.locks;
+		sum.shared += members[i].counts.shared;
+		sum.waits += members[i].counts.waits;
+		sum.spins += members[i].counts.spins;
+	}
+	bench_count_end();
+	seq_buf_printf(&results, "threads %s %u %lu %u %llu %llu %llu %llu\n", side->name, threads,
+		       pages, lives, sum.locks, sum.shared, sum.waits, sum.spins);
+
+	return ret;
+}
+
+/* --- Files ------------------------------------------------------------------ */
+
+static int run(char *text)
+{
+	char job[16], mode[16] = "time";
+	unsigned long pages;
+	unsigned int n, i;
+	int ret = 0;
+
+	if (!strcmp(strim(text), "calibrate"))
+		return calibrate(tdx_pages_bench_keyid(bench_context));
+	if (sscanf(text, "%15s %lu %u %15s", job, &pages, &n, mode) < 3 || !pages)
+		return -EINVAL;
+	if (!strcmp(job, "crowd")) {
+		unsigned int threads;
+
+		if (kstrtouint(mode, 0, &threads) || !threads || threads > 8)
+			return -EINVAL;
+		for (i = 0; i < ARRAY_SIZE(sides) && !ret; i++)
+			ret = crowd(&sides[i], threads, pages, n);
+		return ret;
+	}
+	if (strcmp(job, "create") && strcmp(job, "life") && strcmp(job, "pool") &&
+	    strcmp(job, "iommu"))
+		return -EINVAL;
+
+	return rounds(job, pages, n, mode);
+}
+
+static ssize_t run_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
+{
+	char *text = memdup_user_nul(buf, min_t(size_t, len, 128));
+	int ret;
+
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	mutex_lock(&bench_lock);
+	ret = run(text);
+	mutex_unlock(&bench_lock);
+	kfree(text);
+
+	return ret ?: len;
+}
+
+static ssize_t run_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	return simple_read_from_buffer(buf, len, pos, results.buffer, seq_buf_used(&results));
+}
+
+static const struct file_operations run_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = run_write,
+	.read = run_read,
+};
+
+int tdx_pages_bench_add(const void *context)
+{
+	u64 begin;
+	void *room = vzalloc(RESULTS);
+
+	if (!room)
+		return -ENOMEM;
+	seq_buf_init(&results, room, RESULTS);
+	bench_context = context;
+	emu_ticks = symbol_get(tdx_emu_bench_ticks);
+	emu_calls = symbol_get(tdx_emu_bench_calls);
+	begin = rdtsc_ordered();
+	clock_cost = rdtsc_ordered() - begin;
+	bench_dir = debugfs_create_dir("tdx_pages_bench", NULL);
+	debugfs_create_file("run", 0600, bench_dir, NULL, &run_fops);
+
+	return 0;
+}
+
+void tdx_pages_bench_remove(void)
+{
+	debugfs_remove(bench_dir);
+	if (emu_ticks)
+		symbol_put(tdx_emu_bench_ticks);
+	if (emu_calls)
+		symbol_put(tdx_emu_bench_calls);
+	vfree(results.buffer);
+}
