@@ -11,6 +11,18 @@
 
 #include <tdx_pages/helpers.h>
 
+/* How many single pages are taken at once: interrupts are off meanwhile. */
+#define SINGLES		512
+
+/* The node to ask; another if it cannot be. */
+static int usable_node(int nid)
+{
+	if (nid < 0 || nid >= MAX_NUMNODES || !node_online(nid))
+		return numa_mem_id();
+
+	return nid;
+}
+
 /*
  * How hard to try.  A large block is a wish: no reclaim worth the name, no
  * warning.  A single page may reclaim, but no page of ours is worth an OOM
@@ -33,13 +45,30 @@ static gfp_t block_gfp(unsigned int order, bool zero)
  */
 u64 tdx_pages_alloc_block(unsigned int order, int nid, bool zero)
 {
-	struct page *page;
-
-	if (nid < 0 || nid >= MAX_NUMNODES || !node_online(nid))
-		nid = numa_mem_id();
-	page = alloc_pages_node(nid, block_gfp(order, zero), order);
+	struct page *page = alloc_pages_node(usable_node(nid), block_gfp(order, zero), order);
 
 	return page ? page_to_phys(page) : 0;
+}
+
+/*
+ * Up to @count single pages at once, into @hpas from the first place on; on @nid
+ * as above.  How many there are: fewer when the allocator has no more at hand, 0
+ * if there are none.  May sleep.
+ */
+size_t tdx_pages_alloc_singles(u64 *hpas, size_t count, int nid)
+{
+	/* A pointer and an HPA take the same room, and never stand side by side. */
+	struct page **pages = (struct page **)hpas;
+	size_t i, got;
+
+	static_assert(sizeof(*pages) == sizeof(*hpas));
+	count = min_t(size_t, count, SINGLES);
+	memset(pages, 0, count * sizeof(*pages));
+	got = alloc_pages_bulk_node(block_gfp(0, false), usable_node(nid), count, pages);
+	for (i = 0; i < got; i++)
+		hpas[i] = page_to_phys(pages[i]);
+
+	return got;
 }
 
 /* Any context. */
@@ -63,10 +92,8 @@ u64 tdx_pages_alloc_folio(unsigned int order, int nid)
 {
 	struct folio *folio;
 
-	if (nid < 0 || nid >= MAX_NUMNODES || !node_online(nid))
-		nid = numa_mem_id();
 	folio = __folio_alloc_node(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL,
-				   order, nid);
+				   order, usable_node(nid));
 
 	return folio ? PFN_PHYS(folio_pfn(folio)) : 0;
 }

@@ -2,6 +2,7 @@
 
 //! Lists of physically contiguous blocks.
 
+use super::records::Records;
 use crate::abi::{
     block::MAX_BLOCK_PAGES,
     Block,
@@ -10,6 +11,7 @@ use crate::abi::{
 };
 use crate::bindings;
 use crate::custody::memory::Memory;
+use core::mem::MaybeUninit;
 use kernel::prelude::*;
 
 /// The NUMA node to take memory from.
@@ -33,7 +35,7 @@ impl Node {
 /// Memory in the state "host": a list of blocks, each 2^n pages in one piece.
 ///
 /// The one record of it is 8 bytes a block, in the format of an IOMMU_MT entry, from which pages
-/// and HPAs are computed. Dropping it frees the pages. Sleeps when it is made; dropped in a
+/// and HPAs are computed; up to three are in place. Dropping it frees the pages. Sleeps when it is made; dropped in a
 /// context that may sleep.
 ///
 /// # Invariants
@@ -42,9 +44,12 @@ impl Node {
 ///   value alone.
 /// - The first `folios` records are folios; the others are not compound.
 pub(crate) struct Blocks {
-    records: KVVec<Block>,
+    records: Records,
     folios: usize,
 }
+
+/// After so many blocks of freeing others may run.
+const FREED_IN_ONE_GO: usize = 512;
 
 /// The order of a block of `pages` pages, which is a power of two by the invariant of [`Blocks`].
 const fn order(pages: usize) -> u32 {
@@ -69,10 +74,10 @@ impl Blocks {
         }
         let mut blocks = Self::empty();
         blocks.add_pages(order(largest), pages, node)?;
-        if blocks.records.is_empty() {
+        if blocks.blocks().is_empty() {
             return Err(EINVAL);
         }
-        blocks.trim();
+        blocks.records.trim();
         Ok(blocks)
     }
 
@@ -84,19 +89,14 @@ impl Blocks {
             blocks.add_folio(*folio, node)?;
         }
         blocks.add_pages(order(MAX_BLOCK_PAGES), pages, node)?;
-        blocks.trim();
+        blocks.records.trim();
         Ok(blocks)
-    }
-
-    /// Gives back what the list has grown too large. It is no matter if that fails.
-    fn trim(&mut self) {
-        let _ = self.records.shrink_to(self.records.len(), GFP_KERNEL);
     }
 
     fn empty() -> Self {
         // INVARIANT: There is no record.
         Self {
-            records: KVVec::new(),
+            records: Records::NONE,
             folios: 0,
         }
     }
@@ -106,7 +106,7 @@ impl Blocks {
             return Err(EINVAL);
         }
         // Room first, so that no page is in hand when it is refused.
-        self.records.reserve(1, GFP_KERNEL)?;
+        self.records.reserve(1)?;
         // SAFETY: No preconditions; the order is at most 9.
         let alloc = || unsafe { bindings::tdx_pages_alloc_folio(order(pages), node.raw()) };
         #[cfg(TDX_PAGES_KUNIT)]
@@ -121,7 +121,14 @@ impl Blocks {
         let mut left = pages;
         while left > 0 {
             let order = largest.min(order(left));
-            self.records.reserve(1, GFP_KERNEL)?;
+            if order == 0 && left > 1 {
+                left -= self.add_singles(left, node)?;
+                continue;
+            }
+            // Room for all that are left, if they come in such blocks: it seldom grows again.
+            let rest = left & ((1 << order) - 1);
+            self.records
+                .reserve((left >> order) + usize::try_from(rest.count_ones())?)?;
             // SAFETY: No preconditions; the order is at most 9.
             let alloc = || unsafe { bindings::tdx_pages_alloc_block(order, node.raw(), false) };
             #[cfg(TDX_PAGES_KUNIT)]
@@ -139,6 +146,25 @@ impl Blocks {
         Ok(())
     }
 
+    /// Adds `most` single pages or fewer, at least one.
+    fn add_singles(&mut self, most: usize, node: Node) -> Result<usize> {
+        let fill = |room: &mut [MaybeUninit<Block>]| {
+            let at: *mut u64 = room.as_mut_ptr().cast();
+            // SAFETY: There is room for as many words, which is what a block is.
+            let alloc = |count| unsafe { bindings::tdx_pages_alloc_singles(at, count, node.raw()) };
+            #[cfg(TDX_PAGES_KUNIT)]
+            let alloc = |count| super::scarce::allocate_singles(count, alloc);
+            alloc(room.len())
+        };
+        // INVARIANT: The pages were allocated this moment, one by one.
+        // SAFETY: The C member writes so many HPAs of the page allocator's, which are page aligned and
+        // below 2^52.
+        match unsafe { self.records.append(most, fill) }? {
+            0 => Err(ENOMEM),
+            got => Ok(got),
+        }
+    }
+
     /// Adds a block for which there is room in `records`.
     fn push(&mut self, hpa: u64, pages: usize) -> Result {
         if hpa == 0 {
@@ -150,7 +176,7 @@ impl Blocks {
             .and_then(|hpa| Block::new(hpa, pages))
             .ok_or(EFAULT)?;
         // INVARIANT: The block was allocated this moment, with a power of two for its pages.
-        self.records.push(block, GFP_KERNEL)?;
+        self.records.push(block)?;
         Ok(())
     }
 
@@ -200,7 +226,7 @@ impl Blocks {
             return Err(ERANGE);
         }
         let (mut skip, mut done) = (offset, 0);
-        for block in &self.records {
+        for block in self.records.as_slice() {
             let bytes = block.pages().saturating_mul(page);
             if skip >= bytes {
                 skip -= bytes;
@@ -221,12 +247,12 @@ impl Blocks {
     /// Bytes of bookkeeping, without this value itself.
     #[cfg(TDX_PAGES_KUNIT)]
     pub(crate) fn bookkeeping(&self) -> usize {
-        self.records.capacity() * size_of::<Block>()
+        self.records.bytes()
     }
 
     /// The NUMA node of the first page.
     pub(crate) fn node(&self) -> Option<i32> {
-        let hpa = self.records.first()?.hpa();
+        let hpa = self.blocks().first()?.hpa();
         // SAFETY: The record names pages of the page allocator.
         Some(unsafe { bindings::tdx_pages_nid(hpa.get()) })
     }
@@ -234,8 +260,9 @@ impl Blocks {
 
 // SAFETY: By its invariant it owns its pages; only `drop` and the unsafe functions free any.
 unsafe impl Memory for Blocks {
+    #[inline]
     fn blocks(&self) -> &[Block] {
-        &self.records
+        self.records.as_slice()
     }
 
     fn folios(&self) -> usize {
@@ -243,7 +270,7 @@ unsafe impl Memory for Blocks {
     }
 
     unsafe fn free_block(&mut self, index: usize) {
-        let Some(block) = self.records.get(index) else {
+        let Some(block) = self.blocks().get(index).copied() else {
             return;
         };
         let hpa = block.hpa().get();
@@ -260,7 +287,7 @@ unsafe impl Memory for Blocks {
     }
 
     unsafe fn split_block(&mut self, index: usize) {
-        if let Some(block) = self.records.get(index) {
+        if let Some(block) = self.blocks().get(index).copied() {
             // SAFETY: The record names a block of this order that is not compound, of which the
             // caller promises that nothing is freed.
             unsafe { bindings::tdx_pages_split_block(block.hpa().get(), order(block.pages())) };
@@ -283,7 +310,11 @@ unsafe impl Memory for Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        for index in 0..self.records.len() {
+        for index in 0..self.blocks().len() {
+            if index % FREED_IN_ONE_GO == FREED_IN_ONE_GO - 1 {
+                // SAFETY: It is dropped in a context that may sleep.
+                unsafe { bindings::tdx_pages_resched() };
+            }
             // SAFETY: The pages are the host's: custody takes what it hands over out of the
             // records, by `forget_pages`. Each block is whole and is freed once.
             unsafe { self.free_block(index) };

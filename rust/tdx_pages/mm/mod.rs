@@ -4,6 +4,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod mapping;
+mod records;
 pub(crate) mod root;
 #[cfg(TDX_PAGES_KUNIT)]
 pub(crate) mod scarce;

@@ -76,6 +76,22 @@ pub(super) fn allocate_folio(pages: usize, alloc: impl FnOnce() -> u64) -> u64 {
     hpa
 }
 
+/// The same for single pages, of which `alloc` gives up to as many as it is asked for.
+pub(super) fn allocate_singles(count: usize, alloc: impl FnOnce(usize) -> usize) -> usize {
+    let left = LEFT.load(Relaxed);
+    let asked = count.min(left);
+    let got = if asked > 0 { alloc(asked) } else { 0 };
+    if got == 0 {
+        REFUSED.fetch_add(1, Relaxed);
+        return 0;
+    }
+    if left != ANY {
+        LEFT.fetch_sub(got, Relaxed);
+    }
+    OUT.fetch_add(got, Relaxed);
+    got
+}
+
 /// So many pages went back to the allocator.
 pub(super) fn freed(pages: usize) {
     OUT.fetch_sub(pages, Relaxed);

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Records of blocks: a few of them in place, more of them in memory of their own.
+
+use crate::abi::{
+    Block,
+    Hpa, //
+};
+use core::mem::MaybeUninit;
+use kernel::prelude::*;
+
+/// How many take no memory of their own: two queues and a block of an IOMMU_MT.
+const FEW: usize = 3;
+
+/// What stands in a place that is not used.
+const UNUSED: Block = Block::single(Hpa::from_bits(0));
+
+/// A list of blocks that only grows. It owns nothing that they name.
+pub(super) enum Records {
+    /// The first `len` are used, at most [`FEW`].
+    Few {
+        /// How many.
+        len: usize,
+        /// The blocks.
+        blocks: [Block; FEW],
+    },
+    /// More.
+    Many(KVVec<Block>),
+}
+
+impl Records {
+    /// None.
+    pub(super) const NONE: Self = Self::Few {
+        len: 0,
+        blocks: [UNUSED; FEW],
+    };
+
+    /// All of them, in order.
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[Block] {
+        match self {
+            Self::Few { len, blocks } => blocks.get(..*len).unwrap_or(blocks),
+            Self::Many(blocks) => blocks,
+        }
+    }
+
+    /// Makes room for `more`. `ENOMEM`. Sleeps.
+    #[inline]
+    pub(super) fn reserve(&mut self, more: usize) -> Result {
+        match self {
+            Self::Few { len, .. } if more <= FEW - *len => Ok(()),
+            _ => self.reserve_many(more),
+        }
+    }
+
+    #[cold]
+    fn reserve_many(&mut self, more: usize) -> Result {
+        if let Self::Many(blocks) = self {
+            return Ok(blocks.reserve(more, GFP_KERNEL)?);
+        }
+        let mut blocks = KVVec::with_capacity(self.as_slice().len() + more, GFP_KERNEL)?;
+        blocks.extend_from_slice(self.as_slice(), GFP_KERNEL)?;
+        *self = Self::Many(blocks);
+        Ok(())
+    }
+
+    /// Adds one, for which room should have been made. `ENOMEM` if there is none and none is to be
+    /// had.
+    #[inline]
+    pub(super) fn push(&mut self, block: Block) -> Result {
+        if let Self::Few { len, blocks } = self {
+            if let Some(place) = blocks.get_mut(*len) {
+                *place = block;
+                *len += 1;
+                return Ok(());
+            }
+        }
+        self.reserve(1)?;
+        match self {
+            Self::Many(blocks) => Ok(blocks.push(block, GFP_KERNEL)?),
+            Self::Few { .. } => Err(ENOMEM),
+        }
+    }
+
+    /// Lets `fill` write HPAs of single pages into `most` places at the most, for which room is made,
+    /// and tell how many it wrote. Returns that. `ENOMEM`. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// `fill` has written as many HPAs as it tells, from the first place on, each of a page below
+    /// 2^52 with bits 11:0 zero.
+    pub(super) unsafe fn append(
+        &mut self,
+        most: usize,
+        fill: impl FnOnce(&mut [MaybeUninit<Block>]) -> usize,
+    ) -> Result<usize> {
+        self.reserve_many(most)?;
+        let Self::Many(blocks) = self else {
+            return Err(ENOMEM);
+        };
+        let room = blocks.spare_capacity_mut();
+        let most = most.min(room.len());
+        let room = room.get_mut(..most).unwrap_or_default();
+        let got = fill(room).min(most);
+        // SAFETY: There is room for `most`, and the caller promises that `got` are written: the word
+        // of a block of one page is its HPA.
+        unsafe { blocks.inc_len(got) };
+        Ok(got)
+    }
+
+    /// Gives back what has grown too large. It is no matter if that fails. Sleeps.
+    pub(super) fn trim(&mut self) {
+        if let Self::Many(blocks) = self {
+            if blocks.capacity() > blocks.len() {
+                let _ = blocks.shrink_to(blocks.len(), GFP_KERNEL);
+            }
+        }
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        *self = Self::NONE;
+    }
+
+    /// Bytes of memory of their own.
+    #[cfg(TDX_PAGES_KUNIT)]
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Few { .. } => 0,
+            Self::Many(blocks) => blocks.capacity() * size_of::<Block>(),
+        }
+    }
+}
