@@ -88,25 +88,41 @@ struct Booked {
     pages: usize,
 }
 
-/// One bit for each page.
-pub(crate) struct Bits(KVVec<u64>);
+/// One bit for each page. A few are in place.
+pub(crate) enum Bits {
+    /// For up to 64 pages.
+    Few([u64; 1]),
+    /// For more.
+    Many(KVVec<u64>),
+}
 
 impl Bits {
     /// So many words, all zero.
     pub(super) fn new(words: usize) -> Result<Self> {
-        Ok(Self(KVVec::zeroed(words, GFP_KERNEL)?))
+        match words {
+            0..=1 => Ok(Self::Few([0])),
+            _ => Ok(Self::Many(KVVec::zeroed(words, GFP_KERNEL)?)),
+        }
     }
 }
 
 impl AsRef<[u64]> for Bits {
+    #[inline]
     fn as_ref(&self) -> &[u64] {
-        &self.0
+        match self {
+            Self::Few(word) => word,
+            Self::Many(words) => words,
+        }
     }
 }
 
 impl AsMut<[u64]> for Bits {
+    #[inline]
     fn as_mut(&mut self) -> &mut [u64] {
-        &mut self.0
+        match self {
+            Self::Few(word) => word,
+            Self::Many(words) => words,
+        }
     }
 }
 
