@@ -2,9 +2,12 @@
 
 //! The one record of memory: a physically contiguous block in 8 bytes.
 
-use super::hpa::{
-    Hpa,
-    HPA_MASK, //
+use super::{
+    hpa::{
+        Hpa,
+        HPA_MASK, //
+    },
+    PAGE_SIZE, //
 };
 use core::fmt;
 
@@ -72,13 +75,23 @@ impl Block {
         }
     }
 
+    /// The HPA of page `n`; [`None`] past the end.
+    #[inline]
+    pub(crate) const fn page(self, n: usize) -> Option<Hpa> {
+        if n >= self.pages() {
+            return None;
+        }
+        // CAST: Less than 512.
+        self.hpa().checked_add_pages(n as u64)
+    }
+
     /// The HPAs of the pages, in order.
     #[inline]
     pub(crate) fn hpas(self) -> impl Iterator<Item = Hpa> + Clone {
-        let first = self.hpa();
+        let first = self.hpa().get();
         // CAST: A page count is at most 512.
-        // No page is dropped here: the invariant says that all are below 2^52.
-        (0..self.pages() as u64).filter_map(move |i| first.checked_add_pages(i))
+        // Nothing is cut off here: the invariant says that all are below 2^52.
+        (0..self.pages() as u64).map(move |i| Hpa::from_bits(first.wrapping_add(i * PAGE_SIZE)))
     }
 }
 

@@ -243,6 +243,11 @@ unsafe impl Platform for Kernel {
         unsafe { self.0.seam.phymem_page_wbinvd(page) }
     }
 
+    unsafe fn prove_run(&self, first: Hpa, statuses: &mut [Status]) {
+        // SAFETY: As this function's requirement.
+        unsafe { self.0.seam.phymem_pages_wbinvd(first, statuses) }
+    }
+
     unsafe fn reclaim(&self, page: Hpa) -> Status {
         // SAFETY: As above.
         unsafe { self.0.seam.phymem_page_reclaim(page) }

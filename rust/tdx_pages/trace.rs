@@ -75,6 +75,12 @@ pub(crate) fn seamcall_ends(leaf: Leaf, status: Status, took: Delta) {
     }
 }
 
+/// Whether somebody wants to know of each proof.
+#[inline(always)]
+pub(crate) fn proofs_are_seen() -> bool {
+    on!(__tracepoint_tdx_pages_seamcall) || on!(__tracepoint_tdx_pages_proof)
+}
+
 /// The proof of a page.
 #[inline(always)]
 pub(crate) fn proof(page: Hpa, status: Status) {

@@ -104,6 +104,9 @@ pub(crate) struct Lent<P: Platform> {
 /// The bits of one block as they were, to tell what is new.
 type Before = [u64; MAX_BLOCK_PAGES / 64];
 
+/// Pages that are put to the proof in one go, at most: others wait meanwhile.
+const RUN: usize = 16;
+
 fn bit(words: &[u64], index: usize) -> bool {
     words
         .get(index / 64)
@@ -126,17 +129,38 @@ fn prove_block<P: Platform>(
     range: &Range<usize>,
     failures: &mut Failures,
 ) {
-    for (page, index) in block.hpas().zip(start..) {
-        if !range.contains(&index) || bit(bits, index) {
+    let mut index = start.max(range.start);
+    let end = range.end.min(start + block.pages());
+    while index < end {
+        // Bits of pages past the end of a shorter one are never set.
+        let Some(word) = bits.get_mut(index / 64) else {
+            return;
+        };
+        // Pages of this block in a row that are not back and have their bits in this word.
+        let shift = index % 64;
+        // CAST: At most 64.
+        let not_back = (*word >> shift).trailing_zeros() as usize;
+        let run = not_back.min(64 - shift).min(end - index).min(RUN);
+        let Some(page) = block.page(index - start) else {
+            return;
+        };
+        if run == 0 {
+            index += 1;
             continue;
         }
-        // SAFETY: The callers name a block of theirs, whose page is not back and so not freed.
-        let status = unsafe { platform.prove(page) };
-        if status.is_success() {
-            set_bit(bits, index);
-        } else {
-            failures.add(index, status);
+        let mut statuses = [Status::HOST_DOWN; RUN];
+        let statuses = statuses.get_mut(..run).unwrap_or_default();
+        // SAFETY: The callers name a block of theirs; the pages are in it, are not back and so not
+        // freed.
+        unsafe { platform.prove_run(page, statuses) };
+        for (at, status) in statuses.iter().enumerate() {
+            if status.is_success() {
+                *word |= 1 << (shift + at);
+            } else {
+                failures.add(index + at, *status);
+            }
         }
+        index += run;
     }
 }
 
@@ -222,7 +246,15 @@ impl<P: Platform> Lent<P> {
 
     /// Whether every page is back, so that the memory is the host's again.
     pub(crate) fn all_back(&self) -> bool {
-        (0..self.pages).all(|index| self.is_back(index))
+        let words = self.bits.as_ref();
+        let rest = !(u64::MAX << (self.pages % 64));
+        words
+            .get(..self.pages / 64)
+            .is_some_and(|whole| whole.iter().all(|word| *word == u64::MAX))
+            && (rest == 0
+                || words
+                    .get(self.pages / 64)
+                    .is_some_and(|word| word & rest == rest))
     }
 
     /// Gives the memory back if every page is back and none has been freed.

@@ -71,6 +71,9 @@ impl<'id, M: Memory> Recorded<'id, M> {
 
 /// How memory is put into words of a root page.
 pub(crate) trait Form {
+    /// Whether the operand tells how many words there are.
+    const COUNTED: bool;
+
     /// The words, in order.
     fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_;
 }
@@ -82,12 +85,16 @@ pub(crate) enum Pages {}
 pub(crate) enum Tables {}
 
 impl Form for Pages {
+    const COUNTED: bool = true;
+
     fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_ {
         memory.hpas().map(Hpa::get)
     }
 }
 
 impl Form for Tables {
+    const COUNTED: bool = false;
+
     fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_ {
         let blocks = memory.blocks();
         let (folios, rest) = blocks
@@ -121,7 +128,11 @@ pub(crate) enum WrongList {
 
 impl<'id, M: Memory, R: PublishedRoot, F: Form> Listed<'id, M, R, F> {
     fn new(memory: &'id M, mut root: impl RootPage<Published = R>) -> Option<Self> {
-        let entries = root.fill(F::words(memory))?;
+        let words = F::words(memory);
+        let entries = match F::COUNTED {
+            true => root.fill(words),
+            false => root.fill_whole(words),
+        }?;
         Some(Self {
             memory,
             root: root.publish(),

@@ -112,18 +112,24 @@ pub(crate) unsafe trait RootPage {
     /// Gives up the exclusive access for the address.
     fn publish(self) -> Self::Published;
 
-    /// Writes the words from the first on, clears the rest, and says how many there were; [`None`] if
-    /// there were none, or more than fit. Where an operand has no count the TDX Module may read on,
-    /// and must not find what a former borrower listed.
-    fn fill(&mut self, words: impl Iterator<Item = u64>) -> Option<Entries> {
-        let room = self.words();
-        let mut n = 0;
-        for word in words {
-            *room.get_mut(n)? = word;
-            n += 1;
-        }
-        room.get_mut(n..)?.fill(0);
-        Entries::new(n)
+    /// Writes the words from the first on, and says how many there were; [`None`] if there were
+    /// none, or more than fit. For an operand that tells their number.
+    #[inline]
+    fn fill(&mut self, mut words: impl Iterator<Item = u64>) -> Option<Entries> {
+        let mut room = self.words().iter_mut();
+        words.try_for_each(|word| {
+            *room.next()? = word;
+            Some(())
+        })?;
+        Entries::new(ROOT_ENTRIES - room.len())
+    }
+
+    /// The same, and clears the rest: where an operand has no count the TDX Module may read on, and
+    /// must not find what a former borrower listed.
+    fn fill_whole(&mut self, words: impl Iterator<Item = u64>) -> Option<Entries> {
+        let entries = self.fill(words)?;
+        self.words().get_mut(entries.get()..)?.fill(0);
+        Some(entries)
     }
 }
 
@@ -200,6 +206,22 @@ pub(crate) unsafe trait Platform: Clone {
     ///
     /// The page is one of [`Lent`], and nobody else accesses it.
     unsafe fn prove(&self, page: Hpa) -> Status;
+
+    /// The same on pages in a row from `first` on, each by itself: what is said of page k goes into
+    /// `statuses[k]`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Platform::prove`], for each of the pages.
+    unsafe fn prove_run(&self, first: Hpa, statuses: &mut [Status]) {
+        for (status, n) in statuses.iter_mut().zip(0..) {
+            *status = match first.checked_add_pages(n) {
+                // SAFETY: As this function's requirement.
+                Some(page) => unsafe { self.prove(page) },
+                None => Status::HOST_DOWN,
+            };
+        }
+    }
 
     /// TDH.PHYMEM.PAGE.RECLAIM on one page: the way back of what belonged to something torn down.
     ///

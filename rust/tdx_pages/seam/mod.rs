@@ -163,6 +163,13 @@ impl Seam {
         if let Some(begin) = begin {
             trace::seamcall_ends(leaf, status, begin.elapsed());
         }
+        self.look_for_absence(status);
+        status
+    }
+
+    /// Notes that the TDX Module is away, if `status` says so.
+    #[inline]
+    fn look_for_absence(&self, status: Status) {
         // During an update TDH.SYS.RD is answered, but fields of TDX Connect are not readable. `[I]`
         if matches!(
             status.masked(),
@@ -170,7 +177,6 @@ impl Seam {
         ) {
             self.absent.store(true, Relaxed);
         }
-        status
     }
 
     /// Whether the TDX Module was not ready since this was asked last.
@@ -290,6 +296,56 @@ impl Seam {
         // SAFETY: The wrapper has no preconditions.
         let call = || unsafe { bindings::tdh_phymem_page_wbinvd_hkid(keyid, page.pfn()) };
         let status = self.once(Leaf::PHYMEM_PAGE_WBINVD, call);
+        // SAFETY: As this function's requirement.
+        unsafe { self.flushed(page, status) };
+        status
+    }
+
+    /// The same for pages in a row from `first` on. What is said of each goes into `statuses`; they
+    /// should be few: others wait meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Seam::phymem_page_wbinvd`], for each of the pages.
+    pub(crate) unsafe fn phymem_pages_wbinvd(&self, first: Hpa, statuses: &mut [Status]) {
+        let each = |n| Hpa::from_bits(first.get() + n * PAGE_SIZE);
+        if trace::proofs_are_seen() {
+            for (status, n) in statuses.iter_mut().zip(0..) {
+                // SAFETY: As this function's requirement.
+                *status = unsafe { self.phymem_page_wbinvd(each(n)) };
+            }
+            return;
+        }
+        let (keyid, pfn) = (u64::from(self.keyid), first.pfn());
+        let under_way = rcu::read_lock();
+        if self.is_down() {
+            statuses.fill(Status::HOST_DOWN);
+            return;
+        }
+        for (status, n) in statuses.iter_mut().zip(0..) {
+            // SAFETY: The wrapper has no preconditions.
+            let raw = unsafe { bindings::tdh_phymem_page_wbinvd_hkid(keyid, pfn + n) };
+            *status = Status::from_raw(raw);
+        }
+        drop(under_way);
+        // SAFETY: Every function here may sleep.
+        unsafe { bindings::tdx_pages_resched() };
+        for (status, n) in statuses.iter().zip(0..) {
+            if !status.is_success() {
+                self.look_for_absence(*status);
+            } else if self.pw_mce {
+                // SAFETY: As this function's requirement.
+                unsafe { self.flushed(each(n), *status) };
+            }
+        }
+    }
+
+    /// What is to be done after a proof: on some CPUs the page is cleared.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Seam::phymem_page_wbinvd`], which said `status`.
+    unsafe fn flushed(&self, page: Hpa, status: Status) {
         trace::proof(page, status);
         if status.is_success() && self.pw_mce {
             // SAFETY: The TDX Module let go of the page, which is mapped and which nobody uses, as
@@ -297,7 +353,6 @@ impl Seam {
             // CAST: `usize` has 64 bits on the one architecture that has TDX.
             unsafe { bindings::tdx_quirk_reset_paddr(page.get() as usize, PAGE_SIZE as usize) };
         }
-        status
     }
 
     /// TDH.PHYMEM.PAGE.RECLAIM. What it tells of the page is for diagnosis only and is dropped.
