@@ -24,15 +24,19 @@ static int usable_node(int nid)
 }
 
 /*
- * How hard to try.  A large block is a wish: no reclaim worth the name, no
- * warning.  A single page may reclaim, but no page of ours is worth an OOM
+ * How hard to try.  A large block is a wish: what is not at hand is not waited
+ * for, since a try that reclaims and compacts in vain costs as much as hundreds
+ * of pages; no warning.  A single page may reclaim, but no page of ours is worth an OOM
  * kill: the TDX Module told how many there must be.
  */
 static gfp_t block_gfp(unsigned int order, bool zero)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
 
-	gfp |= order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
+	if (order)
+		gfp = (gfp | __GFP_NORETRY) & ~__GFP_RECLAIM;
+	else
+		gfp |= __GFP_RETRY_MAYFAIL;
 	if (zero)
 		gfp |= __GFP_ZERO;
 
@@ -69,6 +73,15 @@ size_t tdx_pages_alloc_singles(u64 *hpas, size_t count, int nid)
 		hpas[i] = page_to_phys(pages[i]);
 
 	return got;
+}
+
+/* Any context; takes its time. */
+void tdx_pages_free_singles(const u64 *hpas, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		__free_page(phys_to_page(hpas[i]));
 }
 
 /* Any context. */

@@ -35,7 +35,7 @@ impl Node {
 /// Memory in the state "host": a list of blocks, each 2^n pages in one piece.
 ///
 /// The one record of it is 8 bytes a block, in the format of an IOMMU_MT entry, from which pages
-/// and HPAs are computed; up to three are in place. Dropping it frees the pages. Sleeps when it is made; dropped in a
+/// and HPAs are computed; one is in place. Dropping it frees the pages. Sleeps when it is made; dropped in a
 /// context that may sleep.
 ///
 /// # Invariants
@@ -47,6 +47,9 @@ pub(crate) struct Blocks {
     records: Records,
     folios: usize,
 }
+
+/// By how many orders blocks become smaller when there are none.
+const STEP_DOWN: u32 = 3;
 
 /// After so many blocks of freeing others may run.
 const FREED_IN_ONE_GO: usize = 512;
@@ -135,8 +138,12 @@ impl Blocks {
             let alloc = || super::scarce::allocate(1 << order, alloc);
             let hpa = alloc();
             if hpa == 0 {
-                // Half of it, from now on: what is not there now will not be there for the next.
-                largest = order.checked_sub(1).ok_or(ENOMEM)?;
+                // An eighth of it, from now on: what is not there now will not be there for the next,
+                // and each try that fails costs as much as several pages.
+                largest = match order {
+                    0 => return Err(ENOMEM),
+                    order => order.saturating_sub(STEP_DOWN),
+                };
                 continue;
             }
             let got = 1usize << order;
@@ -163,6 +170,27 @@ impl Blocks {
             0 => Err(ENOMEM),
             got => Ok(got),
         }
+    }
+
+    /// Frees the single pages from block `index` on, up to the first block that is larger; not too many
+    /// in one go. How many.
+    ///
+    /// # Safety
+    ///
+    /// They are the host's, and are not freed again.
+    unsafe fn free_singles(&self, index: usize) -> usize {
+        let rest = self.blocks().get(index.max(self.folios)..);
+        let rest = rest.filter(|_| index >= self.folios).unwrap_or_default();
+        let singles = rest.iter().take(FREED_IN_ONE_GO);
+        let count = singles.take_while(|block| block.pages() == 1).count();
+        if count > 0 {
+            #[cfg(TDX_PAGES_KUNIT)]
+            super::scarce::freed(count);
+            // SAFETY: The word of a block of one page is its HPA; the caller promises that each is
+            // free to go. They are not compound and not split.
+            unsafe { bindings::tdx_pages_free_singles(rest.as_ptr().cast(), count) };
+        }
+        count
     }
 
     /// Adds a block for which there is room in `records`.
@@ -310,14 +338,24 @@ unsafe impl Memory for Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        for index in 0..self.blocks().len() {
-            if index % FREED_IN_ONE_GO == FREED_IN_ONE_GO - 1 {
+        let mut index = 0;
+        let mut others = FREED_IN_ONE_GO;
+        while index < self.blocks().len() {
+            // SAFETY: The pages are the host's: custody takes what it hands over out of the
+            // records, by `forget_pages`. Each block is whole and is freed once, as `index` says.
+            index += match unsafe { self.free_singles(index) } {
+                0 => {
+                    // SAFETY: As above.
+                    unsafe { self.free_block(index) };
+                    1
+                }
+                singles => singles,
+            };
+            if index >= others {
+                others = index + FREED_IN_ONE_GO;
                 // SAFETY: It is dropped in a context that may sleep.
                 unsafe { bindings::tdx_pages_resched() };
             }
-            // SAFETY: The pages are the host's: custody takes what it hands over out of the
-            // records, by `forget_pages`. Each block is whole and is freed once.
-            unsafe { self.free_block(index) };
         }
     }
 }

@@ -9,37 +9,35 @@ use crate::abi::{
 use core::mem::MaybeUninit;
 use kernel::prelude::*;
 
-/// How many take no memory of their own: two queues and a block of an IOMMU_MT.
-const FEW: usize = 3;
+/// How many take no memory of their own.
+const FEW: usize = 1;
 
-/// What stands in a place that is not used.
+/// What stands in a place that is not used: the allocator has no page at 0.
 const UNUSED: Block = Block::single(Hpa::from_bits(0));
 
 /// A list of blocks that only grows. It owns nothing that they name.
 pub(super) enum Records {
-    /// The first `len` are used, at most [`FEW`].
-    Few {
-        /// How many.
-        len: usize,
-        /// The blocks.
-        blocks: [Block; FEW],
-    },
+    /// Those in front are used. No more of them, so that it takes the room of what is below.
+    Few([Block; FEW]),
     /// More.
     Many(KVVec<Block>),
 }
 
+/// How many places are used.
+#[inline]
+fn used(blocks: &[Block; FEW]) -> usize {
+    blocks.iter().take_while(|block| **block != UNUSED).count()
+}
+
 impl Records {
     /// None.
-    pub(super) const NONE: Self = Self::Few {
-        len: 0,
-        blocks: [UNUSED; FEW],
-    };
+    pub(super) const NONE: Self = Self::Few([UNUSED; FEW]);
 
     /// All of them, in order.
     #[inline]
     pub(super) fn as_slice(&self) -> &[Block] {
         match self {
-            Self::Few { len, blocks } => blocks.get(..*len).unwrap_or(blocks),
+            Self::Few(blocks) => blocks.get(..used(blocks)).unwrap_or_default(),
             Self::Many(blocks) => blocks,
         }
     }
@@ -48,7 +46,7 @@ impl Records {
     #[inline]
     pub(super) fn reserve(&mut self, more: usize) -> Result {
         match self {
-            Self::Few { len, .. } if more <= FEW - *len => Ok(()),
+            Self::Few(blocks) if more <= FEW - used(blocks) => Ok(()),
             _ => self.reserve_many(more),
         }
     }
@@ -68,17 +66,20 @@ impl Records {
     /// had.
     #[inline]
     pub(super) fn push(&mut self, block: Block) -> Result {
-        if let Self::Few { len, blocks } = self {
-            if let Some(place) = blocks.get_mut(*len) {
+        if block == UNUSED {
+            return Err(EFAULT);
+        }
+        if let Self::Few(blocks) = self {
+            let used = used(blocks);
+            if let Some(place) = blocks.get_mut(used) {
                 *place = block;
-                *len += 1;
                 return Ok(());
             }
         }
         self.reserve(1)?;
         match self {
             Self::Many(blocks) => Ok(blocks.push(block, GFP_KERNEL)?),
-            Self::Few { .. } => Err(ENOMEM),
+            Self::Few(_) => Err(ENOMEM),
         }
     }
 
@@ -126,7 +127,7 @@ impl Records {
     #[cfg(TDX_PAGES_KUNIT)]
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Few { .. } => 0,
+            Self::Few(_) => 0,
             Self::Many(blocks) => blocks.capacity() * size_of::<Block>(),
         }
     }
