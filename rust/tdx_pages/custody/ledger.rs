@@ -8,7 +8,8 @@
 //!
 //! # Locks
 //!
-//! 1. `Ledger::book`, a mutex, for the tree of records.
+//! 1. `Ledger::books`, each a mutex, for a share of the records: which one is said by the address of the
+//!    record, so that objects that have nothing to do with each other seldom meet.
 //! 2. `Record::cell`, a mutex, for one record's memory. It is taken for a moment, to move the
 //!    memory out or in; whoever works on the memory holds no lock. No SEAMCALL is made under
 //!    either, and neither is taken inside the other.
@@ -51,13 +52,21 @@ use kernel::{
 #[pin_data]
 pub(crate) struct Ledger {
     #[pin]
-    book: Mutex<Book>,
+    books: [Mutex<Book>; BOOKS],
 }
+
+/// Among how many books the records are divided.
+const BOOKS: usize = 64;
 
 struct Book {
     // By the address of the record, which is its own while it is in here.
     records: RBTree<usize, Arc<Record>>,
     closed: bool,
+}
+
+/// In which book the record at an address is. Records are some 256 bytes large.
+const fn place(key: usize) -> usize {
+    (key >> 8 ^ key >> 14) % BOOKS
 }
 
 fn key(record: &Arc<Record>) -> usize {
@@ -68,10 +77,10 @@ impl Ledger {
     /// An empty ledger.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            book <- new_mutex!(Book {
+            books <- ::pin_init::pin_init_array_from_fn(|_| new_mutex!(Book {
                 records: RBTree::new(),
                 closed: false,
-            }),
+            })),
         })
     }
 
@@ -84,15 +93,21 @@ impl Ledger {
         let Ok((record, node, bits)) = Self::reserve(owner, pages) else {
             return Err((Refusal::NoMemory, memory));
         };
-        let mut book = self.book.lock();
+        let key = key(&record);
+        let mut book = self.book(key).lock();
         if book.closed {
             return Err((Refusal::Closed, memory));
         }
-        book.records
-            .insert(node.into_node(key(&record), record.clone()));
+        book.records.insert(node.into_node(key, record.clone()));
         drop(book);
         trace::hand_over(owner, pages);
         Ok((record, Lent::new(memory, bits)))
+    }
+
+    /// The book of a record.
+    fn book(&self, key: usize) -> &Mutex<Book> {
+        // An index below the number of books.
+        &self.books[place(key)]
     }
 
     /// All that a record will ever need.
@@ -106,7 +121,8 @@ impl Ledger {
     /// See [`Platform::strike`](super::memory::Platform::strike).
     pub(crate) fn strike(&self, record: Arc<Record>) {
         record.strike();
-        let node = self.book.lock().records.remove_node(&key(&record));
+        let key = key(&record);
+        let node = self.book(key).lock().records.remove_node(&key);
         // Freed without the lock.
         drop(node);
         trace::back(record.owner(), record.pages());
@@ -117,7 +133,9 @@ impl Ledger {
     /// Module, is said once for each object, and cannot be found again. A record that somebody
     /// works on has its last try when the memory is put back.
     pub(crate) fn close(&self, platform: &Kernel) -> Remains {
-        self.book.lock().closed = true;
+        for book in &self.books {
+            book.lock().closed = true;
+        }
         let mut remains = Remains::default();
         while let Some(record) = self.pop() {
             remains.add(record.close(platform));
@@ -143,46 +161,50 @@ impl Ledger {
     /// go; one that is worked on by somebody else is passed over. Sleeps.
     pub(crate) fn retry(&self, platform: &Kernel) -> Round {
         let mut round = Round::default();
-        let mut from = 0;
-        while let Some((at, record)) = self.next(from) {
+        self.each(|record| {
             round.add(record.retry(platform));
             if record.is_empty() {
                 self.strike(record);
             }
-            let Some(next) = at.checked_add(1) else {
-                break;
-            };
-            from = next;
-        }
+        });
         round
     }
 
     /// Calls `f` for each record, one after the other, without a lock.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Record)) {
-        let mut from = 0;
-        while let Some((at, record)) = self.next(from) {
-            f(&record);
-            let Some(next) = at.checked_add(1) else {
-                break;
-            };
-            from = next;
+        self.each(|record| f(&record));
+    }
+
+    /// The same, with a share in each record.
+    fn each(&self, mut f: impl FnMut(Arc<Record>)) {
+        for book in &self.books {
+            let mut from = 0;
+            while let Some((at, record)) = Self::next(book, from) {
+                f(record);
+                let Some(next) = at.checked_add(1) else {
+                    break;
+                };
+                from = next;
+            }
         }
     }
 
-    /// The first record at or after `from`.
-    fn next(&self, from: usize) -> Option<(usize, Arc<Record>)> {
-        let book = self.book.lock();
+    /// The first record of a book at or after `from`.
+    fn next(book: &Mutex<Book>, from: usize) -> Option<(usize, Arc<Record>)> {
+        let book = book.lock();
         let cursor = book.records.cursor_lower_bound(&from)?;
         let (at, record) = cursor.current();
         Some((*at, record.clone()))
     }
 
     fn pop(&self) -> Option<Arc<Record>> {
-        let mut book = self.book.lock();
-        let front = book.records.cursor_front_mut()?;
-        let (_, node) = front.remove_current();
-        let (_, record) = node.to_key_value();
-        Some(record)
+        self.books.iter().find_map(|book| {
+            let mut book = book.lock();
+            let front = book.records.cursor_front_mut()?;
+            let (_, node) = front.remove_current();
+            let (_, record) = node.to_key_value();
+            Some(record)
+        })
     }
 }
 
