@@ -95,6 +95,44 @@ impl Block {
     }
 }
 
+/// The HPAs of all pages of some blocks, in order.
+#[derive(Clone)]
+pub(crate) struct Hpas<'a> {
+    blocks: core::slice::Iter<'a, Block>,
+    // Of the block that is gone through: its next page, and where it ends.
+    next: u64,
+    end: u64,
+}
+
+impl<'a> Hpas<'a> {
+    /// Those of these blocks.
+    #[inline]
+    pub(crate) fn new(blocks: &'a [Block]) -> Self {
+        Self {
+            blocks: blocks.iter(),
+            next: 0,
+            end: 0,
+        }
+    }
+}
+
+impl Iterator for Hpas<'_> {
+    type Item = Hpa;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Hpa> {
+        if self.next == self.end {
+            let block = self.blocks.next()?;
+            self.next = block.hpa().get();
+            // CAST: At most 512. Below 2^52, or there at the most.
+            self.end = self.next + block.pages() as u64 * PAGE_SIZE;
+        }
+        let page = Hpa::from_bits(self.next);
+        self.next += PAGE_SIZE;
+        Some(page)
+    }
+}
+
 impl fmt::Display for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}+{}", self.hpa(), self.pages())

@@ -7,6 +7,7 @@ use super::{
     transitions::State, //
 };
 use crate::abi::{
+    block::Hpas,
     list::Entries,
     Block,
     Hpa,
@@ -64,8 +65,9 @@ pub(crate) unsafe trait Memory: Sized {
     }
 
     /// All pages, in order.
-    fn hpas(&self) -> impl Iterator<Item = Hpa> + '_ {
-        self.blocks().iter().flat_map(|block| block.hpas())
+    #[inline]
+    fn hpas(&self) -> Hpas<'_> {
+        Hpas::new(self.blocks())
     }
 }
 
@@ -115,13 +117,14 @@ pub(crate) unsafe trait RootPage {
     /// Writes the words from the first on, and says how many there were; [`None`] if there were
     /// none, or more than fit. For an operand that tells their number.
     #[inline]
-    fn fill(&mut self, mut words: impl Iterator<Item = u64>) -> Option<Entries> {
-        let mut room = self.words().iter_mut();
-        words.try_for_each(|word| {
-            *room.next()? = word;
-            Some(())
-        })?;
-        Entries::new(ROOT_ENTRIES - room.len())
+    fn fill(&mut self, words: impl Iterator<Item = u64>) -> Option<Entries> {
+        let room = self.words();
+        let mut n = 0;
+        for word in words {
+            *room.get_mut(n)? = word;
+            n += 1;
+        }
+        Entries::new(n)
     }
 
     /// The same, and clears the rest: where an operand has no count the TDX Module may read on, and
