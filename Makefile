@@ -9,7 +9,7 @@
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: modules samples modules_install install uninstall checkinstall kernel demo \
-	check check-long check-debug coverage fmt fmtcheck clippy checkpatch lint doc rust-analyzer clean help
+	check check-long check-debug coverage bench fmt fmtcheck clippy checkpatch lint doc rust-analyzer clean help
 
 modules: ## build tdx_pages.ko and tdx_emu.ko here
 	@scripts/kmake.sh modules
@@ -55,7 +55,7 @@ rust-analyzer: ## rust-project.json, for editors that use rust-analyzer
 
 # These make and boot a kernel of their own.
 ifdef KDIR
-kernel demo check check-long check-debug coverage:
+kernel demo check check-long check-debug coverage bench:
 	@echo "error: make $@ uses the kernel of make kernel; leave KDIR= out" >&2; exit 1
 else
 kernel: ## install the tools, fetch, patch and build the kernel of demo and check
@@ -69,6 +69,14 @@ check: ## run all tests
 
 check-long: ## let the suites try everything instead of a share of it; many minutes
 	@scripts/with-kernel.sh check.py --long
+
+ifeq ($(HW),1)
+bench: ## measure against plain C, in QEMU; HW=1: on this machine, with its TDX Module
+	@scripts/bench-hw.sh
+else
+bench: ## measure against plain C, in QEMU; HW=1: on this machine, with its TDX Module
+	@scripts/with-kernel.sh bench.py
+endif
 
 check-debug: ## run the boots of check on the debug kernel, which is built first if need be
 	@FLAVOUR=debug scripts/with-kernel.sh check.py --debug

@@ -12,6 +12,8 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/seq_buf.h>
@@ -220,7 +222,7 @@ static int rounds(const char *job, unsigned long pages, unsigned int n, const ch
 		ret = bench_count_begin();
 	for (round = 0; round < n && !ret; round++) {
 		for (i = 0; i < ARRAY_SIZE(sides) && !ret; i++) {
-			unsigned int who = !strcmp(mode, "rival-first") ? !i : i;
+			unsigned int who = strstr(mode, "rival") ? !i : i;
 
 			ret = one_round(&sides[who], job, pages, round, count);
 			if (ret)
@@ -256,8 +258,8 @@ static void raw_ping(void)
 		begin = rdtsc_ordered();					\
 		for (i = 0; i < BATCH; i++)					\
 			what;							\
-		took = rdtsc_ordered() - begin - clock_cost;			\
-		took -= now_emu() - emu;					\
+		took = rdtsc_ordered() - begin;					\
+		took -= min(took, clock_cost + now_emu() - emu);		\
 		best = min(best, took);						\
 	}									\
 	seq_buf_printf(&results, "calibrate %s %u %llu\n", word, BATCH, best);	\
@@ -293,6 +295,7 @@ struct crowd {
 	struct completion *go;
 	unsigned long pages;
 	unsigned int lives;
+	unsigned int number;
 	int ret;
 };
 
@@ -304,14 +307,14 @@ static int in_crowd(void *data)
 
 	wait_for_completion(crowd->go);
 	bench_count_on(&crowd->counts);
+	crowd->ret = what ? 0 : -ENOMEM;
 	for (i = 0; what && i < crowd->lives && !crowd->ret; i++) {
-		crowd->ret = crowd->side->create(what, crowd->pages);
-		if (crowd->ret)
-			break;
-		crowd->ret = crowd->side->hand_over(what);
-		/* Not yet: to forget is of all. */
+		crowd->ret = crowd->side->create_tables(what, crowd->pages);
 		if (!crowd->ret)
-			crowd->ret = crowd->side->release(what);
+			crowd->ret = crowd->side->set_up(what,
+							 REG_BASE + 0x1000 * crowd->number);
+		if (!crowd->ret)
+			crowd->ret = crowd->side->clear(what);
 		crowd->side->free(what);
 	}
 	bench_count_off();
@@ -332,12 +335,15 @@ static int crowd(const struct side *side, unsigned int threads, unsigned long pa
 	unsigned int i;
 	int ret;
 
+	if (emu_calls && control(RESET, NULL, NULL))
+		return -EIO;
 	ret = bench_count_begin();
 	if (ret)
 		return ret;
 	for (i = 0; i < threads; i++) {
 		members[i] = (struct crowd) {
 			.side = side, .go = &go, .pages = pages, .lives = lives,
+			.number = i,
 		};
 		members[i].task = kthread_run(in_crowd, &members[i], "bench/%u", i);
 		if (IS_ERR(members[i].task)) {
@@ -362,6 +368,52 @@ static int crowd(const struct side *side, unsigned int threads, unsigned long pa
 	return ret;
 }
 
+/* --- A machine that has single pages only ----------------------------------- */
+
+static LIST_HEAD(kept);
+
+/* Keeps every second page of all that can be had in larger pieces. */
+static int fragment(void)
+{
+	const gfp_t gfp = (GFP_KERNEL | __GFP_NOWARN) & ~__GFP_RECLAIM;
+	unsigned long all = 0, left = 0;
+	unsigned int order, i;
+	struct page *page;
+
+	for (order = MAX_PAGE_ORDER; order; order--) {
+		while ((page = alloc_pages(gfp, order))) {
+			split_page(page, order);
+			for (i = 0; i < 1U << order; i++) {
+				if (i & 1)
+					list_add(&page[i].lru, &kept);
+				else
+					__free_page(page + i);
+			}
+			all += 1UL << (order - 1);
+		}
+	}
+	for (order = 1; order <= MAX_PAGE_ORDER; order++) {
+		page = alloc_pages(gfp, order);
+		if (!page)
+			continue;
+		__free_pages(page, order);
+		left++;
+	}
+	seq_buf_printf(&results, "fragmented %lu %lu\n", all, left);
+
+	return 0;
+}
+
+static void defragment(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &kept, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
 /* --- Files ------------------------------------------------------------------ */
 
 static int run(char *text)
@@ -371,8 +423,11 @@ static int run(char *text)
 	unsigned int n, i;
 	int ret = 0;
 
-	if (!strcmp(strim(text), "calibrate"))
+	text = strim(text);
+	if (!strcmp(text, "calibrate"))
 		return calibrate(tdx_pages_bench_keyid(bench_context));
+	if (!strcmp(text, "fragment"))
+		return fragment();
 	if (sscanf(text, "%15s %lu %u %15s", job, &pages, &n, mode) < 3 || !pages)
 		return -EINVAL;
 	if (!strcmp(job, "crowd")) {
@@ -420,8 +475,9 @@ static const struct file_operations run_fops = {
 
 int tdx_pages_bench_add(const void *context)
 {
-	u64 begin;
 	void *room = vzalloc(RESULTS);
+	unsigned int i;
+	u64 begin;
 
 	if (!room)
 		return -ENOMEM;
@@ -429,8 +485,11 @@ int tdx_pages_bench_add(const void *context)
 	bench_context = context;
 	emu_ticks = symbol_get(tdx_emu_bench_ticks);
 	emu_calls = symbol_get(tdx_emu_bench_calls);
-	begin = rdtsc_ordered();
-	clock_cost = rdtsc_ordered() - begin;
+	clock_cost = U64_MAX;
+	for (i = 0; i < TRIES; i++) {
+		begin = rdtsc_ordered();
+		clock_cost = min(clock_cost, rdtsc_ordered() - begin);
+	}
 	bench_dir = debugfs_create_dir("tdx_pages_bench", NULL);
 	debugfs_create_file("run", 0600, bench_dir, NULL, &run_fops);
 
@@ -440,6 +499,7 @@ int tdx_pages_bench_add(const void *context)
 void tdx_pages_bench_remove(void)
 {
 	debugfs_remove(bench_dir);
+	defragment();
 	if (emu_ticks)
 		symbol_put(tdx_emu_bench_ticks);
 	if (emu_calls)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+import bench
 import boots
 import guestlog
 import hosttests
@@ -85,6 +86,14 @@ def run_boot(boot):
     return judge(boot)
 
 
+def bench_cases(directory):
+    """Whether the jobs of `make bench` ask for no more than is kept; nothing is timed."""
+    try:
+        return bench.check_kept(directory, False)
+    except SystemExit as end:
+        return [("bench-counts: the boot", False, [str(end)])]
+
+
 def build(variant):
     """The directory with the modules of a variant, or None."""
     done = subprocess.run([os.path.join(SCRIPTS, "build.sh"), variant],
@@ -115,7 +124,7 @@ def main():
     boots_only = args.boots or args.long or args.debug
     if args.debug:
         wanted = [boots.on_debug(boot) for boot in wanted]
-    variants = sorted({boot["variant"] for boot in wanted})
+    variants = sorted({boot["variant"] for boot in wanted} | (set() if boots_only else {"bench"}))
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         built = [pool.submit(build, variant) for variant in variants]
@@ -134,10 +143,15 @@ def main():
         tally.add("module files", *timed(hosttests.module_cases, modules["plain"]))
     # QEMU's emulation keeps a core busy; as many guests as there are cores.
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        counts = None
+        if modules.get("bench") and not boots_only:
+            counts = pool.submit(timed, bench_cases, modules["bench"])
         running = {pool.submit(timed, run_boot, boot): boot for boot in ready}
         for future in concurrent.futures.as_completed(running):
             boot = running[future]
             tally.add("boot \"%s\"" % boot.name, *future.result())
+        if counts:
+            tally.add("what is asked for", *counts.result())
     if boots_only or len(ready) != len(wanted):
         return tally.close()
     seen, seconds = timed(reached.Reached, reached.sources(), [boot.console() for boot in ready])

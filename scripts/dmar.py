@@ -44,6 +44,17 @@ def sealed(body):
     return bytes(table)
 
 
+def many(good, count):
+    """A table with so many units, each with a node: header and body are those of a good one."""
+    body = good[:BODY]
+    bases = [0xfed90000 + 0x1000 * unit for unit in range(count)]
+    for base in bases:
+        body += struct.pack("<HHBBHQ", 0, 16, 0, 0, 0, base)
+    for unit, base in enumerate(bases):
+        body += struct.pack("<HHIQI", 3, 20, 0, base, unit % 2)
+    return sealed(body)
+
+
 def tables(source, directory):
     """All tables, by name."""
     good = compile_table(source, directory)
@@ -57,6 +68,8 @@ def tables(source, directory):
         "empty": sealed(good[:BODY]),
         # The first DRHD says that it has no length: a naive reader never ends.
         "zero": sealed(zero),
+        # As many units as a large machine has.
+        "many": many(good, 64),
         # The table ends within a structure.
         "cut": sealed(good[:-7]),
     }

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 import balance
+import bench
 import coverage
 import dmar
 import guestlog
@@ -410,9 +411,27 @@ def coverage_cases():
     yield "line numbers are told as ranges", coverage.ranges([9, 3, 7, 8]) == "3, 7-9"
 
 
+def bench_cases():
+    def good(kept, now):
+        return all(case[1] for case in bench.compare(kept, now))
+
+    kept = ["life 16: proofs 16 kmallocs 2", "create 1: proofs 0 kmallocs 1"]
+    yield "counts as kept are taken", good(kept, kept)
+    yield "fewer of something are taken", good(kept, [kept[0].replace("kmallocs 2", "kmallocs 1"),
+                                                      kept[1]])
+    yield "one more of something is not", not good(kept, [kept[0].replace("proofs 16", "proofs 17"),
+                                                          kept[1]])
+    yield "a job that is left out is told", not good(kept, kept[:1])
+    yield "a job that is not kept is told", not good(kept[:1], kept)
+    yield "another figure under a job is told", not good(kept[:1], ["life 16: proofs 16"])
+    many = dmar.many(bytes(dmar.BODY), 64)
+    yield "a DMAR table of 64 units has the length it tells", \
+        len(many) == dmar.BODY + 64 * 36 and sum(many) & 0xff == 0
+
+
 def cases():
     """All of it, as (name, passed, details)."""
     return [("self-test: " + name, passed, []) for group in
             (ktap_cases, report_cases, cargo_cases, demo_cases, table_cases, tree_cases,
-             reached_cases, coverage_cases, message_cases, looktest.cases)
+             reached_cases, coverage_cases, message_cases, looktest.cases, bench_cases)
             for name, passed in group()]

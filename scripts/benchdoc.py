@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What scripts/bench.py writes down: Documentation/performance.rst."""
+
+import bench
+
+HEAD = """.. SPDX-License-Identifier: GPL-2.0
+
+===========
+Performance
+===========
+
+Made by ``make bench``; what it finds is written here anew.
+
+What is measured
+================
+
+This kernel module against plain C that does the same: ``bench/rival.c``, an array of page pointers
+from the bulk allocator, a root page that is filled for each 512, ``__free_page()`` for each. Both
+are in one kernel module, call the same SEAMCALL wrappers, are answered by the same ``tdx_emu.ko``,
+and run by turns in one boot. The jobs:
+
+``create``
+	allocate the pages and free them
+``life``
+	allocate, hand over by TDH.EXT.MEM.ADD, release, prove each page, free. No leaf of the interface
+	releases more than 512 pages, so here the software TDX Module forgets all it has; what comes
+	before and after are the product's own steps
+``iommu``
+	the tables of an IOMMU: two queues and 8 pages, TDH.IOMMU.SETUP and CLEAR, proof, free
+``pool``
+	allocate, and hand over for good
+
+QEMU runs with ``-icount shift=0``: the guest's TSC goes one further with each instruction, so times are
+counts. ``tdx_emu.ko`` takes the time from the entry of its trap handler to its end on the same clock, and
+it is taken off. What the trap and the kernel's SEAMCALL entry take is measured in the same boot by
+calls in a loop (best of 20 times 50) and taken off for each call. Counts of a round repeat to
+the instruction, but for timer ticks, which is why the median of the rounds is told. Left in is what
+``rdtsc`` and the loop take: less than ten instructions a step.
+
+``-cpu max,-erms``: QEMU counts each turn of a REP string instruction. Allocation profiling is off
+(``sysctl.vm.mem_profiling=never``), as on distributions; the watch of ``tdx_emu`` on frees and flushes is
+not built in.
+"""
+
+COMPARABLE = """
+What is comparable
+==================
+
+Instructions are no time: a WBINVD of a page takes some thousand cycles on hardware and hides most of
+what is counted here. Ratios between the two sides say who does less beside that. The kernel is optimised
+for size, which makes its allocator dearer than that of a distribution for both. Figures of the boot without
+counting are nanoseconds of an emulated CPU on a shared machine; they show that the order is the same and
+no more.
+
+On a TDX host
+=============
+
+``make bench HW=1`` runs on the machine itself, as root, with the kernel that is running: it builds, loads
+and measures with the real TDX Module, in cycles of the TSC. Jobs that need the software TDX Module's
+forgetting are left out. Nobody has published such figures yet. Please send the whole output, with CPU,
+microcode, TDX Module version (the kernel's log has it) and memory population, as an issue of this project.
+"""
+
+
+def counts_table(figures):
+    rows = []
+    for job, side, pages in sorted(figures.counts, key=lambda key: (key[0], key[2], key[1])):
+        steps = figures.counts[job, side, pages]
+        last, held = steps["free"], steps.get("hand_over", steps["create"])
+        adds, proofs, size = figures.seamcalls[job, side, pages]
+        rows.append([job, "C" if side == "rival" else side, str(pages), str(adds), str(proofs),
+                     str(last[0]), str(last[1]), str(last[4]), str(held[6]), str(last[7]),
+                     str(size), str(last[8])])
+    return bench.rst_table(["job", "side", "pages", "SEAMCALLs", "WBINVDs", "page allocs",
+                            "page frees", "kmallocs", "bytes at rest", "peak", "handle",
+                            "mutexes"], rows)
+
+
+def threads_table(figures):
+    rows = []
+    for side, threads in sorted(figures.threads, key=lambda key: (key[1], key[0])):
+        lives, locks, shared, waits, spins = figures.threads[side, threads]
+        per = lambda value: "%.2f" % (value / (lives * threads))
+        rows.append([str(threads), "C" if side == "rival" else side, per(locks), per(shared),
+                     per(waits), per(spins)])
+    return bench.rst_table(["threads", "side", "mutexes", "shared ones", "waits", "spin waits"],
+                           rows)
+
+
+def furthest(first, second, jobs):
+    """How far two boots differ, at most, in percent."""
+    most = 0.0
+    for job, pages in jobs:
+        for side in bench.SIDES:
+            one, two = first.job(job, side, pages), second.job(job, side, pages)
+            if one and two:
+                most = max(most, abs(one / two - 1) * 100)
+    return most
+
+
+def steps_table(figures, sizes):
+    rows = []
+    for pages in sizes:
+        for side in bench.SIDES:
+            values = [figures.one("life", side, pages, step)
+                      for step in ("create", "hand_over", "release", "free")]
+            if None not in values:
+                rows.append([str(pages), "C" if side == "rival" else side]
+                            + [bench.number(value / pages) for value in values])
+    return bench.rst_table(["pages", "side", "create", "hand over", "release", "free"], rows)
+
+
+def section(title, *parts):
+    return "\n%s\n%s\n\n%s" % (title, "-" * len(title), "\n".join(parts))
+
+
+def document(sizes, first, second, cold, scattered, clock, crowd, counts):
+    """The whole page."""
+    jobs = [(job, pages) for job in ("create", "life") for pages in sizes] + [
+        ("iommu", 8), ("pool", 12800)]
+    few = [job for job in jobs if job[1] <= 12800]
+    chilly = bench.Figures([])
+    for side, figures in cold.items():
+        chilly.cost = figures.cost
+        chilly.steps.update({key: value for key, value in figures.steps.items() if key[1] == side})
+    flat = ["%s: %+.1f %%" % (job, (first.job(job, "ours", sizes[-1])
+                                    / first.job(job, "ours", 512) - 1) * 100)
+            for job in ("create", "life") if sizes[-1] > 512]
+    out = [HEAD, "\nWhere\n=====\n\n",
+           bench.rst_table(["what", "which"], [list(row) for row in bench.machine()]),
+           "\nInstructions for a page\n=======================\n",
+           "\n.. image:: performance.svg\n",
+           section("Warm, without what SEAMCALLs cost", bench.compared(first, jobs)),
+           section("The same in a second boot", bench.compared(second, jobs),
+                   "The two boots differ by %.2f %% at most." % furthest(first, second, jobs),
+                   "From 512 pages to the largest array the cost for a page changes by: %s."
+                   % "; ".join(flat), ""),
+           section("Warm, with the kernel's SEAMCALL entries",
+                   bench.compared(first, jobs, with_entry=True)),
+           section("Step by step", steps_table(first, sizes)),
+           section("Cold", "The first round after ``compact_memory``, which drains the lists of each"
+                   " CPU and merges what\nis free; each side in a boot of its own.\n",
+                   bench.compared(chilly, few)),
+           section("Fragmented", "Single pages only: every second page of the machine is kept by"
+                   " somebody else.\n", bench.compared(scattered, few)),
+           section("Without counting", "Nanoseconds for a page, the software TDX Module taken off,"
+                   " the traps not.\n", bench.compared(clock, few)),
+           "\nCalls, bytes and locks\n======================\n\n",
+           "Counted in rounds that are not timed, by trace points and probes. Bytes at rest are"
+           " those while the\npages are held; a handle is part of who uses it.\n\n",
+           counts_table(counts),
+           section("Several threads", "Each creates, sets up, clears and frees IOMMU tables, 100"
+                   " times, on 2 emulated CPUs; mutexes for\neach life. A shared one was taken by"
+                   " another thread as well.\n", threads_table(crowd)),
+           COMPARABLE]
+    return "".join(out)
