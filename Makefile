@@ -53,7 +53,7 @@ doc: ## rustdoc of both modules and the pages of Documentation/, in Documentatio
 rust-analyzer: ## rust-project.json, for editors that use rust-analyzer
 	@scripts/rust-analyzer.sh
 
-# These make and boot a kernel of their own.
+# These make and boot a kernel of their own, of the series KERNEL=.
 ifdef KDIR
 kernel demo check check-long check-debug coverage bench:
 	@echo "error: make $@ uses the kernel of make kernel; leave KDIR= out" >&2; exit 1
@@ -101,5 +101,6 @@ help: ## this
 	@echo
 	@echo "Without KDIR= the kernel of make kernel is used, which is made first if need be and"
 	@echo "kept in \$${XDG_CACHE_HOME:-\$$HOME/.cache}/tdx-pages.  With KDIR= only that tree is used."
+	@echo "KERNEL=7.2 takes that series instead of the newest that works; FRESH=1 looks for a newer package."
 	@echo "TDX_EMU_ONLY=1 builds tdx_emu.ko alone, for a kernel without the patch too."
 	@echo "TDX_PAGES_KUNIT=1 builds the KUnit suites in; V=1, W=1, CLIPPY=1 are the kernel's."

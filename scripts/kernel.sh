@@ -5,13 +5,13 @@
 # combination of version, patches, config fragment and tools, and prints the
 # build directory on standard output.
 #
-#   KERNEL=7.3        the series wanted
+#   KERNEL=7.2        the series wanted, instead of the newest that works
 #   FLAVOUR=plain     or debug
 #   FRESH=1           look for a newer source package even if one is cached
 
 . "$(dirname "$0")/lib.sh"
 
-series=${KERNEL:-7.3}
+series=${KERNEL:-}
 flavour=${FLAVOUR:-plain}
 fragments=("$top/scripts/kernel/config")
 case $flavour in
@@ -20,7 +20,7 @@ debug) fragments+=("$top/scripts/kernel/config.debug") ;;
 *) die "FLAVOUR=$flavour is not known" "use plain or debug" ;;
 esac
 case $series in
-[0-9]*.[0-9]*) ;;
+'' | [0-9]*.[0-9]*) ;;
 *) die "KERNEL=$series is not a kernel series" "give it as in KERNEL=7.3" ;;
 esac
 
@@ -74,28 +74,28 @@ sys.exit("no apt source of Debian 12 or 13 was found on this machine")
 PY
 }
 
-fetch_source() {
-	local dir=$cache/source version
+update_packages() {
 	private_apt_sources
 	private_apt apt-get update
-	version=$(private_apt apt-cache policy "linux-source-$series" |
-		awk '/Candidate:/ && $2 != "(none)" {print $2}')
-	if [ -z "$version" ]; then
-		echo "no package linux-source-$series; there are:"
-		private_apt apt-cache pkgnames linux-source-
-		return 1
-	fi
-	mkdir -p "$dir"
+}
+
+# The series that apt has, and those that are here.
+offered() {
+	private_apt apt-cache pkgnames linux-source- | sed -n 's/^linux-source-//p'
+	find "$cache/source" -maxdepth 1 -name 'linux-source-*_*.deb' |
+		sed 's|.*/linux-source-||; s|_.*||'
+}
+
+fetch_source() {
+	local dir=$cache/source
 	rm -rf "$dir/download"
 	mkdir "$dir/download"
-	(cd "$dir/download" && private_apt apt-get download "linux-source-$series=$version")
+	(cd "$dir/download" && private_apt apt-get download "linux-source-$series")
 	mv "$dir/download"/linux-source-*.deb "$dir/"
 }
 
 newest_source() {
-	# "|| true": an empty cache is no error here.
-	{ find "$cache/source" -maxdepth 1 -name "linux-source-${series}_*.deb" 2>/dev/null || true; } |
-		sort -V | tail -n 1
+	find "$cache/source" -maxdepth 1 -name "linux-source-${series}_*.deb" | sort -V | tail -n 1
 }
 
 # Locks are for steps that make something, so that whoever only wants a kernel
@@ -106,15 +106,28 @@ lock() {
 }
 unlock() { exec 9>&-; }
 
+mkdir -p "$cache/source"
+if [ -z "$series" ]; then
+	series=$("$top/scripts/series.sh" --known)
+	series=${series%% *}
+fi
 deb=$(newest_source)
 if [ -z "$deb" ] || [ -n "${FRESH:-}" ]; then
 	lock "$cache/source"
 	command -v apt-get >/dev/null ||
 		die "the kernel source package is fetched with apt-get, which is not here" \
 			"build a tree of your own and name it: make KDIR=<build dir>"
-	[ -n "$(newest_source)" ] && [ -z "${FRESH:-}" ] ||
-		run_step "fetch the source of Linux $series" "$cache/log/fetch.log" fetch_source
+	# Somebody else may have fetched it by now.
 	deb=$(newest_source)
+	if [ -z "$deb" ] || [ -n "${FRESH:-}" ]; then
+		run_step "look for kernel source packages" "$cache/log/fetch.log" update_packages
+		# shellcheck disable=SC2046
+		series=$("$top/scripts/series.sh" "${KERNEL:-}" $(offered))
+		if private_apt apt-cache show "linux-source-$series" >/dev/null 2>&1; then
+			run_step "fetch the source of Linux $series" "$cache/log/fetch-$series.log" fetch_source
+		fi
+		deb=$(newest_source)
+	fi
 	unlock
 fi
 
@@ -145,7 +158,11 @@ unpack_source() {
 	local patch
 	for patch in "$top"/scripts/kernel/patches/*.patch; do
 		echo "applying $(basename "$patch")"
-		patch -d "$src.new" -p1 --fuzz=0 <"$patch"
+		patch -d "$src.new" -p1 --fuzz=0 <"$patch" || {
+			echo "error: $(basename "$patch") is not for Linux $release;" \
+				"known to work: $("$top/scripts/series.sh" --known)"
+			return 1
+		}
 	done
 	mv "$src.new" "$src"
 }
@@ -176,13 +193,13 @@ configure() {
 if [ ! -e "$build/complete" ]; then
 	lock "$src"
 	[ -e "$src/Makefile" ] ||
-		run_step "unpack and patch Linux $release" "$cache/log/unpack.log" unpack_source
+		run_step "unpack and patch Linux $release" "$cache/log/unpack-$release.log" unpack_source
 	unlock
 	mkdir -p "$cache/kernel"
 	lock "$build"
 	if [ ! -e "$build/complete" ]; then
-		run_step "configure Linux $release ($flavour)" "$cache/log/configure-$flavour.log" configure
-		run_step "build Linux $release ($flavour), 6 to 15 minutes" "$cache/log/build-$flavour.log" \
+		run_step "configure Linux $release ($flavour)" "$cache/log/configure-$release-$flavour.log" configure
+		run_step "build Linux $release ($flavour), 6 to 15 minutes" "$cache/log/build-$release-$flavour.log" \
 			make -C "$src" O="$build" "${kmake_vars[@]}" -j"$(nproc)" bzImage modules
 		touch "$build/complete"
 	fi

@@ -429,9 +429,36 @@ def bench_cases():
         len(many) == dmar.BODY + 64 * 36 and sum(many) & 0xff == 0
 
 
+def series_cases():
+    """series.sh on what there may be one day: which series is taken, or what the one line tells."""
+    def run(wanted, offered):
+        done = subprocess.run([os.path.join(SCRIPTS, "series.sh"), wanted] + offered.split(),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        return done.returncode == 0, done.stdout.strip(), done.stderr.splitlines()
+
+    for wanted, offered, taken in (("", "7.2 7.3", "7.3"), ("", "7.4 7.2 7.3 7.10 6.12", "7.3"),
+                                   ("7.2", "7.2 7.3", "7.2")):
+        yield "of Linux %s, KERNEL=%s takes %s without a word" % (offered, wanted, taken), \
+            run(wanted, offered) == (True, taken, [])
+    for wanted, offered, taken, told in (
+            ("", "7.2 7.4", "7.2", r"no source package of Linux 7\.3 any more: 7\.2"),
+            ("7.4", "7.3 7.4", "7.4", r"7\.4 is not .* known to work: 7\.3 7\.2"),
+            ("", "7.10 7.5", "", r"newer kernels only \(7\.10 7\.5\); known to work: 7\.3 7\.2\b"),
+            ("", "6.12", "", r"no source package .*known to work \(7\.3 7\.2\); there are: 6\.12"),
+            ("", "", "", "no source package .*there are: none"),
+            ("7.2", "7.3 7.4", "", r"no source package of Linux 7\.2; there are: 7\.4 7\.3")):
+        found, series, lines = run(wanted, offered)
+        yield "of Linux %s, KERNEL=%s takes %s and says so" % (offered, wanted, taken or "none"), \
+            found == bool(taken) and series == taken and bool(re.search(told, lines[0])) and \
+            (bool(taken) or "KDIR=" in lines[-1])
+    text = run("", "7.10 7.5")[2]
+    yield "of newer kernels the next one is named to try", "KERNEL=7.5" in "".join(text)
+
+
 def cases():
     """All of it, as (name, passed, details)."""
     return [("self-test: " + name, passed, []) for group in
             (ktap_cases, report_cases, cargo_cases, demo_cases, table_cases, tree_cases,
-             reached_cases, coverage_cases, message_cases, looktest.cases, bench_cases)
+             reached_cases, coverage_cases, message_cases, looktest.cases, bench_cases, series_cases)
             for name, passed in group()]
