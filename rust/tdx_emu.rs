@@ -18,6 +18,9 @@ mod abi;
 mod bindings;
 #[path = "tdx_emu/debugfs.rs"]
 mod debugfs;
+// tdx_pages wants more of it.
+#[allow(dead_code, unused_macros)]
+mod linux;
 #[path = "tdx_emu/memory.rs"]
 mod memory;
 #[path = "tdx_emu/model/mod.rs"]
@@ -37,6 +40,10 @@ mod watch;
 
 use self::{
     debugfs::Files,
+    linux::{
+        parameter,
+        switch, //
+    },
     memory::Memory,
     model::Config,
     trap::{
@@ -60,8 +67,8 @@ module! {
             default: 12800,
             description: "MEMORY_POOL_REQUIRED_PAGES (12800)",
         },
-        pool_u32: bool {
-            default: false,
+        pool_u32: u8 {
+            default: 0,
             description: "Offer the pool size as u32 and EXT_REQUIRED as u8 field (0: both u16)",
         },
         ext_required: u32 {
@@ -88,8 +95,8 @@ module! {
             default: 0x80_0000_0040,
             description: "TDX_FEATURES0 (bit 6 TDX Connect, bit 39 extensions)",
         },
-        profile_late: bool {
-            default: false,
+        profile_late: u8 {
+            default: 0,
             description: "Name control pages by HPA_LIST_INFO, end objects by id only (0)",
         },
         memory_mb: u64 {
@@ -107,16 +114,19 @@ struct TdxEmu {
 fn config() -> Result<Config> {
     let config = Config {
         phys_bits: memory::phys_bits(),
-        global_keyid: u64::from(*module_parameters::global_keyid.value_ref()),
-        features0: *module_parameters::features0.value_ref(),
-        pool_pages: *module_parameters::pool_pages.value_ref(),
-        pool_u32: *module_parameters::pool_u32.value_ref(),
-        ext_required: u64::from(*module_parameters::ext_required.value_ref()),
-        iommu_mt_pages: u64::from(*module_parameters::iommu_mt_pages.value_ref()),
-        spdm_mt_pages: u64::from(*module_parameters::spdm_mt_pages.value_ref()),
-        ide_mt_pages: u64::from(*module_parameters::ide_mt_pages.value_ref()),
-        spdm_max_dev_info_pages: u64::from(*module_parameters::spdm_max_dev_info_pages.value_ref()),
-        profile_late: *module_parameters::profile_late.value_ref(),
+        global_keyid: parameter::<u32>(module_parameters::global_keyid.value()).into(),
+        features0: parameter(module_parameters::features0.value()),
+        pool_pages: parameter(module_parameters::pool_pages.value()),
+        pool_u32: switch("pool_u32", module_parameters::pool_u32.value())?,
+        ext_required: parameter::<u32>(module_parameters::ext_required.value()).into(),
+        iommu_mt_pages: parameter::<u32>(module_parameters::iommu_mt_pages.value()).into(),
+        spdm_mt_pages: parameter::<u32>(module_parameters::spdm_mt_pages.value()).into(),
+        ide_mt_pages: parameter::<u32>(module_parameters::ide_mt_pages.value()).into(),
+        spdm_max_dev_info_pages: parameter::<u32>(
+            module_parameters::spdm_max_dev_info_pages.value(),
+        )
+        .into(),
+        profile_late: switch("profile_late", module_parameters::profile_late.value())?,
     };
     config.check().map_err(|what| {
         pr_err!("{}\n", what);
@@ -132,7 +142,7 @@ impl kernel::Module for TdxEmu {
             return Err(EBUSY);
         }
         let config = config()?;
-        let memory = Memory::new(*module_parameters::memory_mb.value_ref())?;
+        let memory = Memory::new(parameter(module_parameters::memory_mb.value()))?;
         let covered = memory.covered_mb();
         let files = Files::new(Trap::new(Emu::new(memory, config)?)?);
         pr_info!(

@@ -6,7 +6,9 @@
 //! 4 KiB page, that it let go of it, or when the call that would have given it away never reached
 //! the TDX Module. `Documentation/` tells the states; the modules below are the rooms.
 
-// First, because its macros are used by the suites in the others.
+// First, because their macros are used by the others.
+#[macro_use]
+mod linux;
 #[cfg(TDX_PAGES_KUNIT)]
 #[macro_use]
 #[path = "tdx_pages/emu.rs"]
@@ -55,6 +57,10 @@ use crate::attach::{
     Options, //
 };
 use crate::debugfs::Debugfs;
+use crate::linux::{
+    parameter,
+    switch, //
+};
 use crate::seam::profile::Profile;
 use kernel::prelude::*;
 
@@ -65,8 +71,8 @@ module! {
     description: "Host memory handed over to the Intel TDX Module for TDX Connect",
     license: "GPL",
     params: {
-        pool: bool {
-            default: true,
+        pool: u8 {
+            default: 1,
             description: "Bring up the extension pool (default: 1); its pages stay with the TDX Module until the next boot",
         },
         iommu: i32 {
@@ -105,11 +111,14 @@ impl kernel::Module for TdxPages {
         // SAFETY: Here, and nowhere else; nobody can reach this kernel module yet.
         unsafe { capi::init() };
         let options = Options {
-            pool: module_parameters::pool.value(),
-            iommu: Choice::from_parameter("iommu", module_parameters::iommu.value())?,
-            clflush: Choice::from_parameter("clflush", module_parameters::clflush.value())?,
-            profile: Profile::from_parameter(module_parameters::profile.value())?,
-            global_keyid: module_parameters::global_keyid.value(),
+            pool: switch("pool", module_parameters::pool.value())?,
+            iommu: Choice::from_parameter("iommu", parameter(module_parameters::iommu.value()))?,
+            clflush: Choice::from_parameter(
+                "clflush",
+                parameter(module_parameters::clflush.value()),
+            )?,
+            profile: Profile::from_parameter(parameter(module_parameters::profile.value()))?,
+            global_keyid: parameter(module_parameters::global_keyid.value()),
             ..Options::default()
         };
         let attached = Attached::new(options)?;

@@ -26,6 +26,7 @@ mod bindings {
 
 use bindings::*;
 use core::{
+    borrow::Borrow,
     marker::PhantomData,
     mem::{
         forget,
@@ -255,6 +256,11 @@ static OPS: tdx_doe_ops = tdx_doe_ops {
     transfer: Some(transfer),
 };
 
+/// What a parameter was set to: `value()` is a reference in Linux 7.2, and a copy in 7.3.
+fn parameter<T: Copy>(value: impl Borrow<T>) -> T {
+    *value.borrow()
+}
+
 fn session_params() -> tdx_spdm_session_params {
     tdx_spdm_session_params {
         segment: 0,
@@ -303,7 +309,7 @@ struct All<'a> {
 impl<'a> All<'a> {
     fn new(user: &'a User) -> Result<Self> {
         let array = user.array(3, 1)?;
-        let iommu = user.iommu(module_parameters::iommu_base.value())?;
+        let iommu = user.iommu(parameter(module_parameters::iommu_base.value()))?;
         let session = user.session()?;
         session.connect()?;
         Ok(Self {
@@ -547,7 +553,7 @@ impl kernel::Module for Sample {
             _array: None,
             _user: None,
         };
-        let done = match module_parameters::scenario.value() {
+        let done = match parameter::<u32>(module_parameters::scenario.value()) {
             0 => life(),
             1 => leak(),
             2 => twice(),

@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn keyid() -> u64 {
-        u64::from(*crate::module_parameters::global_keyid.value_ref())
+        crate::linux::parameter::<u32>(crate::module_parameters::global_keyid.value()).into()
     }
 
     /// What follows, if the TDX Module is free.

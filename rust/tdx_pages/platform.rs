@@ -181,7 +181,7 @@ impl From<Refusal> for Error {
     fn from(why: Refusal) -> Self {
         match why {
             Refusal::NoMemory => ENOMEM,
-            Refusal::Closed | Refusal::Down => ESHUTDOWN,
+            Refusal::Closed | Refusal::Down => errno!(ESHUTDOWN),
             Refusal::Empty => EINVAL,
         }
     }

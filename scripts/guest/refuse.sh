@@ -4,7 +4,7 @@
 # absurd: one clear line, nothing lost, and no other process is killed.
 
 . /guest/lib.sh
-plan 84
+plan 94
 
 scenario "no TDX Module"
 check "ENODEV" refused "No such device" global_keyid=32
@@ -22,6 +22,15 @@ check "a TDX Module" emu_fresh features0=0
 mark
 check "EOPNOTSUPP" refused "Operation not supported" global_keyid=32
 check "one line says why" said_once '^tdx_pages: the TDX Module has no TDX Connect '
+same "pages handed over" 0 "$(state handed_over)"
+
+scenario "parameters that cannot be"
+check "a TDX Module" emu_fresh
+for name in pool iommu clflush profile; do
+	mark
+	check "EINVAL for $name=2" refused "Invalid argument" $name=2 global_keyid=32
+	check "one line says what to give" said_once "^tdx_pages: $name=2: give "
+done
 same "pages handed over" 0 "$(state handed_over)"
 
 # --- The extension pool --------------------------------------------------------

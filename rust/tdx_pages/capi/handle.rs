@@ -154,7 +154,7 @@ impl Misuse {
     /// The error to return.
     pub(super) fn error(self) -> Error {
         match self {
-            Self::InTransfer => EDEADLK,
+            Self::InTransfer => errno!(EDEADLK),
             _ => EINVAL,
         }
     }

@@ -72,7 +72,7 @@ extern "C" fn tdx_iommu_setup(
             Ok(iommu) => iommu,
             Err(NotSetUp::NotCapable) => {
                 let what = fmt!("{owner}: the TDX Module says it is not capable");
-                return Err(wrong(function, what, EOPNOTSUPP));
+                return Err(wrong(function, what, errno!(EOPNOTSUPP)));
             }
             // It has been told.
             Err(NotSetUp::Failed(error)) => return Err(error),

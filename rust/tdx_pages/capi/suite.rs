@@ -100,7 +100,7 @@ mod tests {
     fn every_allocation_fails_in_turn() -> Result {
         // SAFETY: No preconditions.
         if !unsafe { bindings::tdx_pages_test_can_fail() } {
-            return Err(EOPNOTSUPP);
+            return Err(errno!(EOPNOTSUPP));
         }
         let before = objects();
         for nth in 1..1000 {

@@ -101,7 +101,7 @@ impl Bits {
     pub(super) fn new(words: usize) -> Result<Self> {
         match words {
             0..=1 => Ok(Self::Few([0])),
-            _ => Ok(Self::Many(KVVec::zeroed(words, GFP_KERNEL)?)),
+            _ => Ok(Self::Many(KVVec::from_elem(0, words, GFP_KERNEL)?)),
         }
     }
 }

@@ -128,7 +128,7 @@ impl Metadata {
                 "the TDX Module has no TDX Connect (TDX_FEATURES0 {:#x}, bit 6 is clear): a newer one, or a kernel that opts in to it, is needed\n",
                 features0.raw()
             );
-            return Err(EOPNOTSUPP);
+            return Err(errno!(EOPNOTSUPP));
         }
         // SAFETY: No preconditions.
         no_dynamic_pamt(features0, unsafe { bindings::tdx_pages_dynamic_pamt() })?;
@@ -161,7 +161,7 @@ pub(crate) fn no_dynamic_pamt(features0: Features0, kernel: bool) -> Result {
         "Dynamic PAMT may be on (TDX_FEATURES0 {:#x}, bit 36), for which pages cannot be handed over yet: use a kernel without it, as 7.3\n",
         features0.raw()
     );
-    Err(EOPNOTSUPP)
+    Err(errno!(EOPNOTSUPP))
 }
 
 /// The generation of the interface by what the metadata is like: the pool's size is a u32 in the
@@ -202,7 +202,7 @@ fn pages_of_one_list(seam: &Seam, field: Field) -> Result<usize> {
             if may_tell() {
                 pr_err!("nothing is made any more: the system goes down\n");
             }
-            return ESHUTDOWN;
+            return errno!(ESHUTDOWN);
         }
         if may_tell() {
             pr_err!(

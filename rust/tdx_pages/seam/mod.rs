@@ -32,6 +32,7 @@ use crate::abi::{
 };
 use crate::bindings;
 use crate::custody::transitions::Answer;
+use crate::linux::synchronize_rcu;
 use crate::mm::root::Roots;
 use crate::trace;
 use counters::{
@@ -261,7 +262,7 @@ impl Seam {
     /// From now on no SEAMCALL is made; none is under way when this returns. Sleeps.
     pub(crate) fn go_down(&self) {
         self.down.store(true, Release);
-        rcu::synchronize_rcu();
+        synchronize_rcu();
     }
 
     /// Whether no SEAMCALL is made any more.

@@ -296,7 +296,7 @@ impl<T: Transport> Session<T> {
                 );
             }
             // CAST: A small number.
-            return Err(Error::from_errno(-(kernel::bindings::EISCONN as i32)));
+            return Err(errno!(EISCONN));
         }
         let connected = inner.session(self.id(), Task::Connect);
         inner.stage = match inner.stage {

@@ -276,7 +276,7 @@ impl<T: Transport> Talk<T> {
                             leaf
                         );
                     }
-                    return Err(ESHUTDOWN);
+                    return Err(errno!(ESHUTDOWN));
                 }
                 _ => {
                     if may_tell() {
@@ -299,7 +299,7 @@ impl<T: Transport> Talk<T> {
                 MAX_MESSAGES
             );
         }
-        Err(EPROTO)
+        Err(errno!(EPROTO))
     }
 
     /// Changes the session's key in the midst of another exchange: with its slot, if it has it.
@@ -417,10 +417,10 @@ impl<T: Transport> Talk<T> {
                     len
                 );
             }
-            return Err(EPROTO);
+            return Err(errno!(EPROTO));
         };
         let request = usize::try_from(payload)?;
-        let request = self.request.get_mut(..request).ok_or(EPROTO)?;
+        let request = self.request.get_mut(..request).ok_or(errno!(EPROTO))?;
         pages.read(place.request * PAGE + header_bytes(), request)?;
         let protocol = Protocol {
             vendor: header.vendor(),
@@ -454,7 +454,7 @@ impl<T: Transport> Talk<T> {
                     MAX_PAYLOAD
                 );
             }
-            return Err(EPROTO);
+            return Err(errno!(EPROTO));
         };
         pages.write(place.response * PAGE, &answer.raw().to_le_bytes())?;
         pages.write(place.response * PAGE + header_bytes(), response)
@@ -480,7 +480,7 @@ impl<T: Transport> Talk<T> {
                         room
                     );
                 }
-                EPROTO
+                errno!(EPROTO)
             })
     }
 

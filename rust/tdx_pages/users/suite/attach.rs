@@ -15,9 +15,9 @@ mod tests {
             return Ok(());
         };
         emu.set(Field::FEATURES0, 0)?;
-        refused(&emu, options(&dmar), EOPNOTSUPP)?;
+        refused(&emu, options(&dmar), errno!(EOPNOTSUPP))?;
         emu.set(Field::FEATURES0, Features0::EXT)?;
-        refused(&emu, options(&dmar), EOPNOTSUPP)?;
+        refused(&emu, options(&dmar), errno!(EOPNOTSUPP))?;
         emu.unset(Field::FEATURES0)?;
         refused(&emu, options(&dmar), EIO)
     }
@@ -27,7 +27,7 @@ mod tests {
         use crate::seam::metadata::no_dynamic_pamt;
         let with = Features0::from_raw(Features0::DYNAMIC_PAMT | Features0::TDX_CONNECT);
         let without = Features0::from_raw(Features0::TDX_CONNECT);
-        expect_eq!(no_dynamic_pamt(with, true).err(), Some(EOPNOTSUPP));
+        expect_eq!(no_dynamic_pamt(with, true).err(), Some(errno!(EOPNOTSUPP)));
         expect!(no_dynamic_pamt(with, false).is_ok());
         expect!(no_dynamic_pamt(without, true).is_ok());
         Ok(())
@@ -196,7 +196,7 @@ mod tests {
         // SAFETY: No preconditions.
         if !unsafe { crate::bindings::tdx_pages_test_can_fail() } {
             pr_err!("this kernel cannot let allocations fail: CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC\n");
-            return Err(EOPNOTSUPP);
+            return Err(errno!(EOPNOTSUPP));
         }
         let dmar = dmar(&UNITS)?;
         let mut rounds = 0;

@@ -77,7 +77,7 @@ impl Transport for Device {
     ) -> Result<usize> {
         if (protocol.vendor, protocol.object_type) != (doe::VENDOR_PCI_SIG, doe::TYPE_SPDM) {
             pr_err!("another protocol: {:?}\n", protocol);
-            return Err(EPROTO);
+            return Err(errno!(EPROTO));
         }
         for (to, from) in response.iter_mut().zip(request) {
             *to = !from;

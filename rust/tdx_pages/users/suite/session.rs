@@ -139,7 +139,7 @@ mod tests {
         for told in [4 * 4096 + 1, u64::MAX] {
             ground.emu.device_info(5000, Some(told))?;
             let session = ground.session(0x100, Device::GOOD)?;
-            expect_eq!(session.connect().err(), Some(EPROTO));
+            expect_eq!(session.connect().err(), Some(errno!(EPROTO)));
             expect_eq!(session.device_info(0, &mut [0; 16]), 0);
         }
         expect_eq!(ground.end()?, 0);
@@ -251,9 +251,9 @@ mod tests {
     fn devices_of_every_manner() -> Result {
         for (manner, errno) in [
             (Manner::Fails(ETIMEDOUT), ETIMEDOUT),
-            (Manner::Nothing, EPROTO),
-            (Manner::Odd, EPROTO),
-            (Manner::TooLong, EPROTO),
+            (Manner::Nothing, errno!(EPROTO)),
+            (Manner::Odd, errno!(EPROTO)),
+            (Manner::TooLong, errno!(EPROTO)),
             (Manner::Echo, EIO),
         ] {
             // In the first message, in the midst of CONNECT, in that of a stream's keys.
@@ -278,7 +278,7 @@ mod tests {
         };
         ground.emu.rounds(u64::MAX)?;
         let session = ground.session(0x100, Device::GOOD)?;
-        expect_eq!(session.connect().err(), Some(EPROTO));
+        expect_eq!(session.connect().err(), Some(errno!(EPROTO)));
         expect_eq!(ground.emu.calls(Leaf::SPDM_CONNECT)?.0, 256);
         ground.emu.rounds(3)?;
         drop(session);

@@ -262,9 +262,9 @@ mod tests {
         let registration = Registration::new(&kernel, "downed")?;
         let session = Session::new(&registration, &session_options(0, 0x100), Device::GOOD)?;
         kernel.seam().go_down();
-        expect_eq!(session.connect().err(), Some(ESHUTDOWN));
+        expect_eq!(session.connect().err(), Some(errno!(ESHUTDOWN)));
         let other = Session::new(&registration, &session_options(0, 0x101), Device::GOOD);
-        expect_eq!(other.err(), Some(ESHUTDOWN));
+        expect_eq!(other.err(), Some(errno!(ESHUTDOWN)));
         // Not ended: nothing can be.
         drop((session, registration));
         expect_eq!(kernel.close().lost, SESSION_PAGES);
