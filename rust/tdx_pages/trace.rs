@@ -156,8 +156,12 @@ pub(crate) fn back(owner: &Owner, pages: usize) {
 pub(crate) fn quarantined(owner: &Owner, pages: usize, cause: &Cause) {
     if on!(__tracepoint_tdx_pages_quarantined) {
         let (why, leaf, status) = (cause.why.text(), cause.leaf, cause.status);
-        let what = fmt!(", {why}: {leaf} answered {status}");
-        object(bindings::tdx_pages_trace_quarantined, owner, pages, what);
+        object(
+            bindings::tdx_pages_trace_quarantined,
+            owner,
+            pages,
+            fmt!(", {why}: {leaf} answered {status}"),
+        );
     }
 }
 
@@ -165,7 +169,11 @@ pub(crate) fn quarantined(owner: &Owner, pages: usize, cause: &Cause) {
 #[inline(always)]
 pub(crate) fn retried(owner: &Owner, pages: usize, left: usize) {
     if on!(__tracepoint_tdx_pages_retried) {
-        let what = fmt!(" proved, {left} left");
-        object(bindings::tdx_pages_trace_retried, owner, pages, what);
+        object(
+            bindings::tdx_pages_trace_retried,
+            owner,
+            pages,
+            fmt!(" proved, {left} left"),
+        );
     }
 }

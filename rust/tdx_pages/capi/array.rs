@@ -130,14 +130,14 @@ impl Array {
 }
 
 as_declared!(
-    tdx_page_array_create,
-    tdx_page_array_nr_pages,
-    tdx_page_array_nid,
-    tdx_page_array_read,
-    tdx_page_array_write,
-    tdx_page_array_vmap,
-    tdx_page_array_vunmap,
-    tdx_page_array_end,
+    tdx_page_array_create(_, _, _),
+    tdx_page_array_nr_pages(_),
+    tdx_page_array_nid(_),
+    tdx_page_array_read(_, _, _, _),
+    tdx_page_array_write(_, _, _, _),
+    tdx_page_array_vmap(_),
+    tdx_page_array_vunmap(_),
+    tdx_page_array_end(_),
 );
 
 /// Allocates an array; see the header.
@@ -156,8 +156,11 @@ pub(super) extern "C" fn tdx_page_array_create(
         let available = mm::available_pages();
         // CAST: Both have 64 bits.
         if nr_pages as u64 > available / 2 {
-            let what = fmt!("{nr_pages} pages are more than half of the {available} available");
-            return Err(wrong(function, what, ENOMEM));
+            return Err(wrong(
+                function,
+                fmt!("{nr_pages} pages are more than half of the {available} available"),
+                ENOMEM,
+            ));
         }
         let make = || {
             let place = call.api().place()?;
@@ -187,8 +190,11 @@ extern "C" fn tdx_page_array_nid(array: *mut bindings::tdx_page_array) -> c_int 
 /// Tells of bytes that are not there.
 fn outside(function: &str, call: &Call<Array>, offset: usize, len: usize, error: Error) -> Error {
     let array = call.handle();
-    let what = fmt!("{array}: has no {len} bytes from {offset:#x} on");
-    wrong(function, what, error)
+    wrong(
+        function,
+        fmt!("{array}: has no {len} bytes from {offset:#x} on"),
+        error,
+    )
 }
 
 /// Copies bytes out; see the header.

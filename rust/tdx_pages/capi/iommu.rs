@@ -50,7 +50,11 @@ impl Unit {
     }
 }
 
-as_declared!(tdx_iommu_setup, tdx_iommu_id, tdx_iommu_end);
+as_declared!(
+    tdx_iommu_setup(_, _, _),
+    tdx_iommu_id(_, _),
+    tdx_iommu_end(_),
+);
 
 /// Sets an IOMMU up; see the header.
 #[no_mangle]
@@ -71,8 +75,11 @@ extern "C" fn tdx_iommu_setup(
         let iommu = match Iommu::new(kernel, owner.clone(), reg_base, pages, node(nid)) {
             Ok(iommu) => iommu,
             Err(NotSetUp::NotCapable) => {
-                let what = fmt!("{owner}: the TDX Module says it is not capable");
-                return Err(wrong(function, what, errno!(EOPNOTSUPP)));
+                return Err(wrong(
+                    function,
+                    fmt!("{owner}: the TDX Module says it is not capable"),
+                    errno!(EOPNOTSUPP),
+                ));
             }
             // It has been told.
             Err(NotSetUp::Failed(error)) => return Err(error),

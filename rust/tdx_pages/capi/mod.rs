@@ -7,16 +7,18 @@
 //! What a caller did wrong is told in one line, and changes nothing.
 
 /// Holds our functions against the declarations that C sees: another signature does not compile.
+///
+/// With as many `_` as there are arguments. Both become pointers to unsafe functions, since what
+/// bindgen makes is unsafe and ours need not be.
 macro_rules! as_declared {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident($($argument:tt),*)),+ $(,)?) => {
         $(
             const _: () = {
-                // Both branches of an `if` have one type.
-                if true {
-                    $crate::bindings::$name
-                } else {
-                    $name
-                };
+                // The elements of an array have one type.
+                let _ = [
+                    $crate::bindings::$name as unsafe extern "C" fn($($argument),*) -> _,
+                    $name as unsafe extern "C" fn($($argument),*) -> _,
+                ];
             };
         )+
     };
@@ -71,8 +73,11 @@ fn wrong(function: &str, what: fmt::Arguments<'_>, error: Error) -> Error {
 fn usable<T>(function: &str, name: &str, pointer: *const T) -> Result<*const T> {
     let address = pointer.addr();
     if pointer.is_null() || handle::errno(address).is_some() || Handle::is_like(address) {
-        let what = fmt!("{name} is no pointer to memory: {address:#x}");
-        return Err(wrong(function, what, EINVAL));
+        return Err(wrong(
+            function,
+            fmt!("{name} is no pointer to memory: {address:#x}"),
+            EINVAL,
+        ));
     }
     Ok(pointer)
 }

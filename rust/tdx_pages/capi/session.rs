@@ -98,16 +98,22 @@ impl Transport for Doe {
 /// What SPDM is asked for. `EINVAL`.
 fn config(function: &str, params: &bindings::tdx_spdm_session_params) -> Result<SpdmConfig> {
     if params.flags & !bindings::TDX_SPDM_CONFIG != 0 {
-        let what = fmt!("flags {:#x} are not known", params.flags);
-        return Err(wrong(function, what, EINVAL));
+        return Err(wrong(
+            function,
+            fmt!("flags {:#x} are not known", params.flags),
+            EINVAL,
+        ));
     }
     if params.flags & bindings::TDX_SPDM_CONFIG == 0 {
         return Ok(SpdmConfig::DEFAULT);
     }
     let known = SpdmConfig::HEARTBEAT | SpdmConfig::KEY_UPDATE;
     if params.capabilities & !known != 0 {
-        let what = fmt!("capabilities {:#x} are not known", params.capabilities);
-        return Err(wrong(function, what, EINVAL));
+        return Err(wrong(
+            function,
+            fmt!("capabilities {:#x} are not known", params.capabilities),
+            EINVAL,
+        ));
     }
     Ok(SpdmConfig {
         capabilities: params.capabilities,
@@ -118,13 +124,13 @@ fn config(function: &str, params: &bindings::tdx_spdm_session_params) -> Result<
 }
 
 as_declared!(
-    tdx_spdm_session_create,
-    tdx_spdm_session_connect,
-    tdx_spdm_session_device_info,
-    tdx_spdm_session_manage,
-    tdx_spdm_session_disconnect,
-    tdx_spdm_session_id,
-    tdx_spdm_session_end,
+    tdx_spdm_session_create(_, _),
+    tdx_spdm_session_connect(_),
+    tdx_spdm_session_device_info(_, _, _, _),
+    tdx_spdm_session_manage(_, _),
+    tdx_spdm_session_disconnect(_),
+    tdx_spdm_session_id(_, _),
+    tdx_spdm_session_end(_),
 );
 
 /// Makes a session; see the header.
@@ -201,8 +207,11 @@ unsafe extern "C" fn tdx_spdm_session_device_info(
         }
         let to = usable_mut(function, "to", to)?.cast::<u8>();
         if isize::try_from(len).is_err() {
-            let what = fmt!("there is no room for {len} bytes");
-            return Err(wrong(function, what, EINVAL));
+            return Err(wrong(
+                function,
+                fmt!("there is no room for {len} bytes"),
+                EINVAL,
+            ));
         }
         let session = call.object()?;
         if matches!(session.stage(), Stage::Created | Stage::Connecting) {
@@ -234,8 +243,11 @@ extern "C" fn tdx_spdm_session_manage(
     let manage = || {
         let call: Call<Session<Doe>> = Api::call(function, session)?;
         let Some(operation) = Management::from_raw(u64::from(operation)) else {
-            let what = fmt!("operation {operation} is not known");
-            return Err(wrong(function, what, EINVAL));
+            return Err(wrong(
+                function,
+                fmt!("operation {operation} is not known"),
+                EINVAL,
+            ));
         };
         call.object()?.manage(operation)
     };

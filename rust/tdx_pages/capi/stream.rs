@@ -52,8 +52,9 @@ fn options(function: &str, params: &bindings::tdx_ide_stream_params) -> Result<S
     };
     let (base, limit) = (params.rid_base, params.rid_limit);
     if base > limit {
-        let what = fmt!("requester ids from {base:#x} to {limit:#x} are none");
-        return Err(bad(what));
+        return Err(bad(fmt!(
+            "requester ids from {base:#x} to {limit:#x} are none"
+        )));
     }
     let segment =
         u8::try_from(segment).map_err(|_| bad(fmt!("PCI segment {segment} is above 255")))?;
@@ -77,12 +78,12 @@ fn options(function: &str, params: &bindings::tdx_ide_stream_params) -> Result<S
 }
 
 as_declared!(
-    tdx_ide_stream_create,
-    tdx_ide_stream_set_up_keys,
-    tdx_ide_stream_refresh_keys,
-    tdx_ide_stream_stop_keys,
-    tdx_ide_stream_id,
-    tdx_ide_stream_end,
+    tdx_ide_stream_create(_, _),
+    tdx_ide_stream_set_up_keys(_),
+    tdx_ide_stream_refresh_keys(_),
+    tdx_ide_stream_stop_keys(_),
+    tdx_ide_stream_id(_, _, _),
+    tdx_ide_stream_end(_),
 );
 
 /// Makes a stream; see the header.

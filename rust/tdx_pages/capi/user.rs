@@ -84,9 +84,9 @@ fn register(name: *const c_char) -> *mut bindings::tdx_pages_user {
 }
 
 as_declared!(
-    tdx_pages_register,
-    tdx_pages_unregister,
-    tdx_pages_user_balance,
+    tdx_pages_register(_),
+    tdx_pages_unregister(_),
+    tdx_pages_user_balance(_, _),
 );
 
 /// Registers a user; see the header.
