@@ -364,15 +364,18 @@ impl Drop for Blocks {
 #[kunit_tests(tdx_pages_blocks)]
 mod tests {
     use super::*;
+    use kernel::rbtree::RBTree;
 
-    /// Every page is named once: in order of HPA no two are the same.
+    /// Whether every page is named once.
     fn distinct(blocks: &Blocks) -> Result<bool> {
-        let mut hpas = KVVec::with_capacity(blocks.pages(), GFP_KERNEL)?;
+        let mut hpas = RBTree::new();
         for hpa in blocks.hpas() {
-            hpas.push(hpa.get(), GFP_KERNEL)?;
+            let again = hpas.try_create_and_insert(hpa.get(), (), GFP_KERNEL)?;
+            if again.is_some() {
+                return Ok(false);
+            }
         }
-        hpas.sort_unstable();
-        Ok(hpas.windows(2).all(|pair| pair[0] != pair[1]))
+        Ok(true)
     }
 
     #[test]
