@@ -112,7 +112,7 @@ impl Ledger {
 
     /// All that a record will ever need.
     fn reserve(owner: &Owner, pages: usize) -> Result<Reserved> {
-        let record = Arc::pin_init(Record::new(owner, pages), GFP_KERNEL)?;
+        let record = Arc::pin_init(Record::new(owner, u32::try_from(pages)?), GFP_KERNEL)?;
         let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let bits = Bits::new(Lent::<Kernel>::words(pages))?;
         Ok((record, node, bits))

@@ -61,7 +61,8 @@ const LAST_PAUSE: Delta = Delta::from_millis(10);
 #[pin_data]
 pub(crate) struct Record {
     owner: Owner,
-    pages: usize,
+    // Four bytes: a record is to be small. See `Record::pages`.
+    pages: u32,
     // No handle speaks for it any more: it was dropped, or the ledger was closed.
     dropped: Atomic<bool>,
     #[pin]
@@ -172,7 +173,7 @@ impl Cell {
 
 impl Record {
     /// A record of `pages` pages that are being worked on.
-    pub(super) fn new(owner: &Owner, pages: usize) -> impl PinInit<Self> + '_ {
+    pub(super) fn new(owner: &Owner, pages: u32) -> impl PinInit<Self> + '_ {
         pin_init!(Self {
             owner: owner.clone(),
             pages,
@@ -205,7 +206,7 @@ impl Record {
     pub(crate) fn take(&self) -> Option<Lent<Kernel>> {
         let lent = self.cell.lock().lent.take();
         if lent.is_some() {
-            trace::release(&self.owner, self.pages);
+            trace::release(&self.owner, self.pages());
         }
         lent
     }
@@ -261,7 +262,7 @@ impl Record {
             // The ledger was closed before, and has said what became of it.
             return;
         }
-        self.owner.account().drop_held(self.pages);
+        self.owner.account().drop_held(self.pages());
         #[cfg(TDX_PAGES_KUNIT)]
         reached::transition(Place::Held, Place::Dropped);
         if !may_tell() {
@@ -270,7 +271,7 @@ impl Record {
         pr_warn!(
             "{}: dropped while held: {} pages stay with the TDX Module; out of use, tried again by itself and by debugfs tdx_pages/retry\n",
             self.owner,
-            self.pages
+            self.pages()
         );
     }
 
@@ -329,7 +330,8 @@ impl Record {
 
     /// Pages that it was made for.
     pub(super) fn pages(&self) -> usize {
-        self.pages
+        // CAST: 32 bits fit.
+        self.pages as usize
     }
 
     /// Who owns it.

@@ -46,7 +46,7 @@ impl Record {
         let booked = cell.booked;
         Shown {
             gauge: booked.map(|booked| self.gauge(booked.state)),
-            pages: booked.map_or(self.pages, |booked| booked.pages),
+            pages: booked.map_or(self.pages(), |booked| booked.pages),
             first: lent.and_then(|lent| lent.memory().hpas().next()),
             age: cell.since.elapsed(),
             tries: cell.tries,
