@@ -341,7 +341,7 @@ pr_err!("nobody \\
 #[cfg(test)]
 mod tests { pr_err!("of a test\\n"); }
 '''
-SAID = """[    1.0] tdx_pages: a: 3 pages lost
+REACHED = """[    1.0] tdx_pages: a: 3 pages lost
 [    1.1] tdx_pages: a: 3 pages lost, 4 "came" back
 [    1.2] tdx_pages: reached: transition Host -> Held: 2
 [    1.3] tdx_pages: reached: transition Held -> Host: 0
@@ -353,7 +353,7 @@ WHY = {"message tdx_pages: never said": "as you see", "transition Held -> Host":
 
 
 def reached_cases():
-    def run(said=tuple(SAID), why=WHY):
+    def run(said=tuple(REACHED), why=WHY):
         seen = reached.Reached([("/tdx_pages/a.rs", SOURCE), ("/tdx_pages/suite/b.rs", SOURCE)],
                                [list(said)])
         return seen, seen.cases(why)
@@ -369,7 +369,7 @@ def reached_cases():
     yield "a message that is not reached is red", \
         bad(why={"transition Held -> Host": "it stays"}) == [False, True, True]
     yield "a message that begins like another one is not taken for it", \
-        bad(swap(SAID, "3 pages lost,", "3 pages,")) == [False, True, True]
+        bad(swap(REACHED, "3 pages lost,", "3 pages,")) == [False, True, True]
     yield "a transition that is not reached is red", \
         bad(why={"message tdx_pages: never said": "as you see"}) == [False, True, True]
     yield "a reason without words is red", \
@@ -381,9 +381,9 @@ def reached_cases():
     yield "a reason for what there is not is red", \
         bad(why=dict(WHY, **{"status TDX_NONE": "no"})) == [True, False, True]
     yield "a status that was not counted is red", \
-        bad(swap(SAID, "TDX_SUCCESS: 9", None)) == [False, True, True]
+        bad(swap(REACHED, "TDX_SUCCESS: 9", None)) == [False, True, True]
     yield "a transition that there is not is red", bad(
-        SAID + ["[ 2.0] tdx_pages: reached: no such transition: Held -> Lost"]) == [True, True, False]
+        REACHED + ["[ 2.0] tdx_pages: reached: no such transition: Held -> Lost"]) == [True, True, False]
     yield "each reason in scripts/not-reached has words", all(reached.reasons().values())
 
 
