@@ -14,7 +14,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(TOP, "Documentation", "messages.rst")
 
 # The KUnit suites talk too; what they say is no promise to anybody.
-NOT_OURS = re.compile(r"/suite/|/suite\.rs$|/planted\.rs$|/wrappers/|tdx_pages/emu\.rs$|/tests/"
+NOT_OURS = re.compile(r"/suite/|/suite\.rs$|/bench\.rs$|/planted\.rs$|/wrappers/|tdx_pages/emu\.rs$|/tests/"
                       r"|/sim\.rs$|/reached\.rs$|_test\.c$|/test\.c$|^rust/host/")
 PRINTED = re.compile(r"\bpr_(emerg|alert|crit|err|warn|notice|info|debug)(?:_once|_ratelimited)?!?\(\s*"
                      r"((?:\"(?:[^\"\\]|\\.)*\"\s*)+)", re.S)

@@ -16,7 +16,7 @@ TOP = os.path.dirname(SCRIPTS)
 REASONS = os.path.join(SCRIPTS, "not-reached")
 
 # The suites talk too, but what they say is no promise to anybody.
-NOT_OURS = re.compile(r"/suite/|/suite\.rs$|/planted\.rs$|/wrappers/|tdx_pages/emu\.rs$"
+NOT_OURS = re.compile(r"/suite/|/suite\.rs$|/bench\.rs$|/planted\.rs$|/wrappers/|tdx_pages/emu\.rs$"
                       r"|/tests/|/sim\.rs$|/reached\.rs$|_test\.c$|/test\.c$")
 STRING = r'"((?:[^"\\]|\\.)*)"'
 PRINTED = re.compile(r"\bpr_(?:err|warn|notice|info)!?\(\s*" + STRING, re.S)
