@@ -135,12 +135,6 @@ impl Seam {
         })
     }
 
-    /// The KeyID that control pages are flushed with.
-    #[cfg(TDX_PAGES_BENCH)]
-    pub(crate) fn keyid(&self) -> u16 {
-        self.keyid
-    }
-
     /// Makes one SEAMCALL, or none if the system goes down: then the status is
     /// [`Status::HOST_DOWN`].
     fn once(&self, leaf: Leaf, call: impl FnOnce() -> u64) -> Status {
