@@ -317,15 +317,22 @@ impl Seam {
             statuses.fill(Status::HOST_DOWN);
             return;
         }
+        let mut before = ticks();
         for (status, n) in statuses.iter_mut().zip(0..) {
             // SAFETY: The wrapper has no preconditions.
             let raw = unsafe { bindings::tdh_phymem_page_wbinvd_hkid(keyid, pfn + n) };
             *status = Status::from_raw(raw);
+            let after = ticks();
+            self.counters
+                .count(Leaf::PHYMEM_PAGE_WBINVD, *status, before, after);
+            before = after;
         }
         drop(under_way);
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
         for (status, n) in statuses.iter().zip(0..) {
+            #[cfg(TDX_PAGES_KUNIT)]
+            crate::reached::answer(Leaf::PHYMEM_PAGE_WBINVD, *status);
             if !status.is_success() {
                 self.look_for_absence(*status);
             } else if self.pw_mce {
