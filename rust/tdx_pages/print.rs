@@ -28,26 +28,33 @@ macro_rules! forward_display {
 
 forward_display!(Block, DmarError, Field, Hpa, Leaf, Status);
 
-/// The suites make more trouble than anybody else, and are to show each message.
-const ALL_IS_TOLD: bool = cfg!(TDX_PAGES_KUNIT);
+/// Whether all is told: the suites make more trouble than anybody else, and are to show each message.
+/// A long run of them would show each some ten thousand times.
+fn all_is_told() -> bool {
+    #[cfg(TDX_PAGES_KUNIT)]
+    // SAFETY: No preconditions.
+    return !unsafe { bindings::tdx_pages_test_long() };
+    #[cfg(not(TDX_PAGES_KUNIT))]
+    false
+}
 
 /// Whether a message about one more object in trouble is bearable. The counters and the quarantine
 /// have all of them. Any context.
 pub(crate) fn may_tell() -> bool {
     // SAFETY: No preconditions.
-    ALL_IS_TOLD || unsafe { bindings::tdx_pages_may_tell() }
+    all_is_told() || unsafe { bindings::tdx_pages_may_tell() }
 }
 
 /// The same for an object with which all is well.
 pub(crate) fn may_tell_news() -> bool {
     // SAFETY: No preconditions.
-    ALL_IS_TOLD || unsafe { bindings::tdx_pages_may_tell_news() }
+    all_is_told() || unsafe { bindings::tdx_pages_may_tell_news() }
 }
 
 /// The same for one more mistake of a caller.
 pub(crate) fn may_tell_misuse() -> bool {
     // SAFETY: No preconditions.
-    ALL_IS_TOLD || unsafe { bindings::tdx_pages_may_tell_misuse() }
+    all_is_told() || unsafe { bindings::tdx_pages_may_tell_misuse() }
 }
 
 /// The first page whose proof failed, to follow the cause; nothing if there is none.
