@@ -171,8 +171,10 @@ fn feed<P: Platform>(
         offered: 0,
         stopped: None,
     };
+    let pages = memory.pages();
     let mut hpas = memory.hpas();
-    loop {
+    // Not by what `fill` says: a root page is not borrowed for nothing.
+    while progress.taken < pages {
         let mut root = platform.root();
         let window = hpas.by_ref().take(ROOT_ENTRIES).map(|hpa| hpa.get());
         let Some(entries) = root.fill(window) else {
@@ -219,6 +221,7 @@ fn feed<P: Platform>(
             return progress;
         }
     }
+    progress
 }
 
 /// Why feeding stops at a final status that is not plain success.
