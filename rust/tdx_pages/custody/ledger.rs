@@ -9,7 +9,8 @@
 //! # Locks
 //!
 //! 1. `Ledger::books`, each a mutex, for a share of the records: which one is said by the address of the
-//!    record, so that objects that have nothing to do with each other seldom meet.
+//!    record, so that objects that have nothing to do with each other seldom meet. It is taken twice
+//!    in a life, to put the record into a list and to take it out again, for a few instructions.
 //! 2. `Record::cell`, a mutex, for one record's memory. It is taken for a moment, to move the
 //!    memory out or in; whoever works on the memory holds no lock. No SEAMCALL is made under
 //!    either, and neither is taken inside the other.
@@ -36,15 +37,16 @@ use crate::platform::Kernel;
 use crate::trace;
 use crate::users::registry::Owner;
 use kernel::{
+    list::{
+        List,
+        ListArc, //
+    },
     new_mutex,
     prelude::*,
-    rbtree::{
-        RBTree,
-        RBTreeNodeReservation, //
-    },
     sync::{
         Arc,
-        Mutex, //
+        Mutex,
+        UniqueArc, //
     }, //
 };
 
@@ -58,9 +60,17 @@ pub(crate) struct Ledger {
 /// Among how many books the records are divided.
 const BOOKS: usize = 64;
 
+/// A share of the records.
+///
+/// # Invariants
+///
+/// Every record in the list has the address of this book for its `home`, and got it when it was put in,
+/// which it is once.
 struct Book {
-    // By the address of the record, which is its own while it is in here.
-    records: RBTree<usize, Arc<Record>>,
+    // In the order of their numbers.
+    records: List<Record>,
+    // The number of the last one.
+    last: u64,
     closed: bool,
 }
 
@@ -69,8 +79,9 @@ const fn place(key: usize) -> usize {
     (key >> 8 ^ key >> 14) % BOOKS
 }
 
-fn key(record: &Arc<Record>) -> usize {
-    core::ptr::from_ref::<Record>(record).addr()
+/// What a record has for its `home`.
+fn home(book: &Mutex<Book>) -> usize {
+    core::ptr::from_ref(book).addr()
 }
 
 impl Ledger {
@@ -78,7 +89,9 @@ impl Ledger {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             books <- ::pin_init::pin_init_array_from_fn(|_| new_mutex!(Book {
-                records: RBTree::new(),
+                // INVARIANT: There is no record.
+                records: List::new(),
+                last: 0,
                 closed: false,
             })),
         })
@@ -90,41 +103,52 @@ impl Ledger {
         if pages == 0 {
             return Err((Refusal::Empty, memory));
         }
-        let Ok((record, node, bits)) = Self::reserve(owner, pages) else {
+        let Ok((record, bits)) = Self::reserve(owner, pages) else {
             return Err((Refusal::NoMemory, memory));
         };
-        let key = key(&record);
-        let mut book = self.book(key).lock();
+        let entry = record.clone_arc();
+        let of_it = self.book(&entry);
+        let mut book = of_it.lock();
         if book.closed {
             return Err((Refusal::Closed, memory));
         }
-        book.records.insert(node.into_node(key, record.clone()));
+        book.last += 1;
+        // INVARIANT: It has its home this moment, and was made for this.
+        entry.shelve(home(of_it), book.last);
+        book.records.push_back(record);
         drop(book);
         trace::hand_over(owner, pages);
-        Ok((record, Lent::new(memory, bits)))
+        Ok((entry, Lent::new(memory, bits)))
     }
 
     /// The book of a record.
-    fn book(&self, key: usize) -> &Mutex<Book> {
+    fn book(&self, record: &Record) -> &Mutex<Book> {
         // An index below the number of books.
-        &self.books[place(key)]
+        &self.books[place(core::ptr::from_ref(record).addr())]
     }
 
     /// All that a record will ever need.
-    fn reserve(owner: &Owner, pages: usize) -> Result<Reserved> {
-        let record = Arc::pin_init(Record::new(owner, u32::try_from(pages)?), GFP_KERNEL)?;
-        let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
+    fn reserve(owner: &Owner, pages: usize) -> Result<(ListArc<Record>, Bits)> {
+        let record = Record::new(owner, u32::try_from(pages)?);
+        let record = UniqueArc::pin_init(record, GFP_KERNEL)?;
         let bits = Bits::new(Lent::<Kernel>::words(pages))?;
-        Ok((record, node, bits))
+        Ok((record.into(), bits))
     }
 
     /// See [`Platform::strike`](super::memory::Platform::strike).
     pub(crate) fn strike(&self, record: Arc<Record>) {
         record.strike();
-        let key = key(&record);
-        let node = self.book(key).lock().records.remove_node(&key);
-        // Freed without the lock.
-        drop(node);
+        let book = self.book(&record);
+        // One of another ledger is not ours to strike.
+        let listed = if record.home() == home(book) {
+            // SAFETY: By the invariant of `Book` it is in this list or in none: it has been in no
+            // other, for this is its home.
+            unsafe { book.lock().records.remove(&record) }
+        } else {
+            None
+        };
+        // Without the lock, should it be the last share.
+        drop(listed);
         trace::back(record.owner(), record.pages());
     }
 
@@ -178,34 +202,24 @@ impl Ledger {
     /// The same, with a share in each record.
     fn each(&self, mut f: impl FnMut(Arc<Record>)) {
         for book in &self.books {
-            let mut from = 0;
-            while let Some((at, record)) = Self::next(book, from) {
+            let mut after = 0;
+            while let Some(record) = Self::next(book, after) {
+                after = record.number();
                 f(record);
-                let Some(next) = at.checked_add(1) else {
-                    break;
-                };
-                from = next;
             }
         }
     }
 
-    /// The first record of a book at or after `from`.
-    fn next(book: &Mutex<Book>, from: usize) -> Option<(usize, Arc<Record>)> {
+    /// The first record of a book whose number is larger. Looked for from the front each time: a book
+    /// has a 64th of the records, and who asks for all of them is in no hurry.
+    fn next(book: &Mutex<Book>, after: u64) -> Option<Arc<Record>> {
         let book = book.lock();
-        let cursor = book.records.cursor_lower_bound(&from)?;
-        let (at, record) = cursor.current();
-        Some((*at, record.clone()))
+        let next = book.records.iter().find(|record| record.number() > after);
+        next.map(Arc::from)
     }
 
     fn pop(&self) -> Option<Arc<Record>> {
-        self.books.iter().find_map(|book| {
-            let mut book = book.lock();
-            let front = book.records.cursor_front_mut()?;
-            let (_, node) = front.remove_current();
-            let (_, record) = node.to_key_value();
-            Some(record)
-        })
+        let mut books = self.books.iter();
+        books.find_map(|book| Some(book.lock().records.pop_front()?.into_arc()))
     }
 }
-
-type Reserved = (Arc<Record>, RBTreeNodeReservation<usize, Arc<Record>>, Bits);

@@ -34,13 +34,15 @@ use crate::users::{
     registry::Owner, //
 };
 use kernel::{
+    list::ListLinks,
     new_mutex,
     prelude::*,
     sync::{
         atomic::{
             Acquire,
             Atomic,
-            Full, //
+            Full,
+            Relaxed, //
         },
         Mutex, //
     },
@@ -65,8 +67,21 @@ pub(crate) struct Record {
     pages: u32,
     // No handle speaks for it any more: it was dropped, or the ledger was closed.
     dropped: Atomic<bool>,
+    // Both are said once, by the ledger, in the lock of the book; see `Record::shelve`.
+    home: Atomic<usize>,
+    number: Atomic<u64>,
+    #[pin]
+    links: ListLinks,
     #[pin]
     cell: Mutex<Cell>,
+}
+
+kernel::list::impl_list_arc_safe! {
+    impl ListArcSafe<0> for Record { untracked; }
+}
+
+kernel::list::impl_list_item! {
+    impl ListItem<0> for Record { using ListLinks { self.links }; }
 }
 
 struct Cell {
@@ -178,6 +193,9 @@ impl Record {
             owner: owner.clone(),
             pages,
             dropped: Atomic::new(false),
+            home: Atomic::new(0),
+            number: Atomic::new(0),
+            links <- ListLinks::new(),
             cell <- new_mutex!(Cell {
                 lent: None,
                 booked: None,
@@ -186,6 +204,22 @@ impl Record {
                 tries: 0,
             }),
         })
+    }
+
+    /// Says in which book it is, and which number it has there.
+    pub(super) fn shelve(&self, home: usize, number: u64) {
+        self.home.store(home, Relaxed);
+        self.number.store(number, Relaxed);
+    }
+
+    /// The address of its book; 0 before it is in one.
+    pub(super) fn home(&self) -> usize {
+        self.home.load(Relaxed)
+    }
+
+    /// Its number in its book, from 1 in the order in which they came.
+    pub(super) fn number(&self) -> u64 {
+        self.number.load(Relaxed)
     }
 
     /// Nothing of it is away any more.

@@ -264,8 +264,8 @@ mod tests {
             expect!(list <= blocks * 8 + 64);
             // What lockdep and its like add is theirs.
             if !cfg!(CONFIG_DEBUG_LOCK_ALLOC) {
-                // With its count and its place in the tree.
-                expect!(size_of::<Record>() + 8 + 40 <= 256);
+                // With its count.
+                expect!(size_of::<Record>() + 8 <= 256);
             }
         }
         Ok(())
