@@ -243,9 +243,10 @@ unsafe impl Platform for Kernel {
         unsafe { self.0.seam.phymem_page_wbinvd(page) }
     }
 
-    unsafe fn prove_run(&self, first: Hpa, statuses: &mut [Status]) {
+    #[inline]
+    unsafe fn prove_run(&self, first: Hpa, pages: usize, failed: impl FnMut(usize, Status)) -> u64 {
         // SAFETY: As this function's requirement.
-        unsafe { self.0.seam.phymem_pages_wbinvd(first, statuses) }
+        unsafe { self.0.seam.phymem_pages_wbinvd(first, pages, failed) }
     }
 
     unsafe fn reclaim(&self, page: Hpa) -> Status {

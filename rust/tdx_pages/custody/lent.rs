@@ -148,18 +148,12 @@ fn prove_block<P: Platform>(
             index += 1;
             continue;
         }
-        let mut statuses = [Status::HOST_DOWN; RUN];
-        let statuses = statuses.get_mut(..run).unwrap_or_default();
+        let failed = |at, status| failures.add(index + at, status);
         // SAFETY: The callers name a block of theirs; the pages are in it, are not back and so not
         // freed.
-        unsafe { platform.prove_run(page, statuses) };
-        for (at, status) in statuses.iter().enumerate() {
-            if status.is_success() {
-                *word |= 1 << (shift + at);
-            } else {
-                failures.add(index + at, *status);
-            }
-        }
+        let proved = unsafe { platform.prove_run(page, run, failed) };
+        // Whatever else is said: it is about these pages only, which are fewer than 64.
+        *word |= (proved & !(u64::MAX << run)) << shift;
         index += run;
     }
 }

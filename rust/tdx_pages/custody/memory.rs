@@ -210,20 +210,32 @@ pub(crate) unsafe trait Platform: Clone {
     /// The page is one of [`Lent`], and nobody else accesses it.
     unsafe fn prove(&self, page: Hpa) -> Status;
 
-    /// The same on pages in a row from `first` on, each by itself: what is said of page k goes into
-    /// `statuses[k]`.
+    /// The same on `pages` pages in a row from `first` on, at most 64, each by itself. Bit k of what
+    /// it gives is set if page k is proved; `failed` is told the others, and what was said of them.
     ///
     /// # Safety
     ///
     /// As for [`Platform::prove`], for each of the pages.
-    unsafe fn prove_run(&self, first: Hpa, statuses: &mut [Status]) {
-        for (status, n) in statuses.iter_mut().zip(0..) {
-            *status = match first.checked_add_pages(n) {
+    unsafe fn prove_run(
+        &self,
+        first: Hpa,
+        pages: usize,
+        mut failed: impl FnMut(usize, Status),
+    ) -> u64 {
+        let mut proved = 0;
+        for (index, n) in (0..pages).zip(0..64) {
+            let status = match first.checked_add_pages(n) {
                 // SAFETY: As this function's requirement.
                 Some(page) => unsafe { self.prove(page) },
                 None => Status::HOST_DOWN,
             };
+            if status.is_success() {
+                proved |= 1 << n;
+            } else {
+                failed(index, status);
+            }
         }
+        proved
     }
 
     /// TDH.PHYMEM.PAGE.RECLAIM on one page: the way back of what belonged to something torn down.

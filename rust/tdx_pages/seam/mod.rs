@@ -296,50 +296,68 @@ impl Seam {
         status
     }
 
-    /// The same for pages in a row from `first` on. What is said of each goes into `statuses`; they
-    /// should be few: others wait meanwhile.
+    /// The same for `pages` pages in a row from `first` on, at most 64. Bit k of what it gives is set
+    /// if it succeeded for page k; `failed` is told the others, and their statuses. They should be
+    /// few: others wait meanwhile.
     ///
     /// # Safety
     ///
     /// As for [`Seam::phymem_page_wbinvd`], for each of the pages.
-    pub(crate) unsafe fn phymem_pages_wbinvd(&self, first: Hpa, statuses: &mut [Status]) {
+    pub(crate) unsafe fn phymem_pages_wbinvd(
+        &self,
+        first: Hpa,
+        pages: usize,
+        mut failed: impl FnMut(usize, Status),
+    ) -> u64 {
         let each = |n| Hpa::from_bits(first.get() + n * PAGE_SIZE);
+        let mut proved = 0;
+        let all = (0..pages).zip(0..64);
         if trace::proofs_are_seen() {
-            for (status, n) in statuses.iter_mut().zip(0..) {
+            for (index, n) in all {
                 // SAFETY: As this function's requirement.
-                *status = unsafe { self.phymem_page_wbinvd(each(n)) };
+                let status = unsafe { self.phymem_page_wbinvd(each(n)) };
+                if status.is_success() {
+                    proved |= 1 << n;
+                } else {
+                    failed(index, status);
+                }
             }
-            return;
+            return proved;
         }
         let (keyid, pfn) = (u64::from(self.keyid), first.pfn());
         let under_way = rcu::read_lock();
         if self.is_down() {
-            statuses.fill(Status::HOST_DOWN);
-            return;
+            all.for_each(|(index, _)| failed(index, Status::HOST_DOWN));
+            return 0;
         }
         let mut before = ticks();
-        for (status, n) in statuses.iter_mut().zip(0..) {
+        for (index, n) in all {
             // SAFETY: The wrapper has no preconditions.
             let raw = unsafe { bindings::tdh_phymem_page_wbinvd_hkid(keyid, pfn + n) };
-            *status = Status::from_raw(raw);
+            let status = Status::from_raw(raw);
             let after = ticks();
             self.counters
-                .count(Leaf::PHYMEM_PAGE_WBINVD, *status, before, after);
+                .count(Leaf::PHYMEM_PAGE_WBINVD, status, before, after);
             before = after;
+            #[cfg(TDX_PAGES_KUNIT)]
+            crate::reached::answer(Leaf::PHYMEM_PAGE_WBINVD, status);
+            if status.is_success() {
+                proved |= 1 << n;
+            } else {
+                self.look_for_absence(status);
+                failed(index, status);
+            }
         }
         drop(under_way);
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
-        for (status, n) in statuses.iter().zip(0..) {
-            #[cfg(TDX_PAGES_KUNIT)]
-            crate::reached::answer(Leaf::PHYMEM_PAGE_WBINVD, *status);
-            if !status.is_success() {
-                self.look_for_absence(*status);
-            } else if self.pw_mce {
-                // SAFETY: As this function's requirement.
-                unsafe { self.flushed(each(n), *status) };
+        if self.pw_mce {
+            for n in (0..64).filter(|n| proved >> n & 1 != 0) {
+                // SAFETY: As this function's requirement: the page is one of them, for its bit is set.
+                unsafe { self.flushed(each(n), Status::SUCCESS) };
             }
         }
+        proved
     }
 
     /// What is to be done after a proof: on some CPUs the page is cleared.
