@@ -128,7 +128,9 @@ impl Iterator for Hpas<'_> {
             self.end = self.next + block.pages() as u64 * PAGE_SIZE;
         }
         let page = Hpa::from_bits(self.next);
-        self.next += PAGE_SIZE;
+        // It ends at 2^52 at the most, as the invariant of `Block` says, so nothing is cut off here,
+        // once for each page.
+        self.next = self.next.wrapping_add(PAGE_SIZE);
         Some(page)
     }
 }

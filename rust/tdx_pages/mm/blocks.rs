@@ -194,6 +194,7 @@ impl Blocks {
     }
 
     /// Adds a block for which there is room in `records`.
+    #[inline]
     fn push(&mut self, hpa: u64, pages: usize) -> Result {
         if hpa == 0 {
             return Err(ENOMEM);

@@ -110,6 +110,7 @@ impl Records {
     }
 
     /// Gives back what has grown too large. It is no matter if that fails. Sleeps.
+    #[inline]
     pub(super) fn trim(&mut self) {
         if let Self::Many(blocks) = self {
             if blocks.capacity() > blocks.len() {
