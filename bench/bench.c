@@ -35,10 +35,6 @@
 #define PING		0
 #define RESET		1
 #define CALLS		6
-#define WBINVD		41
-#define MEM_ADD		61
-#define SETUP		128
-#define CLEAR		129
 #define REG_BASE	0xfed90000
 
 struct side {
@@ -74,6 +70,33 @@ enum step { CREATE, HAND_OVER, RELEASE, FREE, STEPS };
 
 static const char * const step_names[] = { "create", "hand_over", "release", "free" };
 
+/* What is done in a step; chosen before the clock runs. */
+enum act {
+	NOTHING, NEW_PAGES, NEW_TABLES, GIVE, SET_UP, HOLD, TAKE_BACK, TEAR_DOWN, RECOVER, LET_GO
+};
+
+static const struct job {
+	const char *name;
+	enum act acts[STEPS];
+} jobs[] = {
+	{ "create", { NEW_PAGES, NOTHING, NOTHING, LET_GO } },
+	{ "life", { NEW_PAGES, GIVE, TAKE_BACK, LET_GO } },
+	{ "iommu", { NEW_TABLES, SET_UP, TEAR_DOWN, LET_GO } },
+	{ "pool", { NEW_PAGES, HOLD, RECOVER, LET_GO } },
+};
+
+/* The leaves that are counted. */
+static const struct {
+	u64 number;
+	const char *name;
+} leaves[] = {
+	{ 28, "PHYMEM.PAGE.RECLAIM" },
+	{ 41, "PHYMEM.PAGE.WBINVD" },
+	{ 61, "EXT.MEM.ADD" },
+	{ 128, "IOMMU.SETUP" },
+	{ 129, "IOMMU.CLEAR" },
+};
+
 static const void *bench_context;
 static struct dentry *bench_dir;
 static DEFINE_MUTEX(bench_lock);
@@ -81,6 +104,11 @@ static struct seq_buf results;
 /* Of tdx_emu.ko, if it is there. */
 static u64 *emu_ticks, *emu_calls;
 static u64 clock_cost;
+/* How often all pages of a list were gone through. */
+static u64 passes;
+/* Calls of each leaf that tdx_emu.ko has forgotten. */
+static u64 forgotten[ARRAY_SIZE(leaves)];
+static bool counting;
 
 static u64 control(u64 number, u64 *rcx, u64 *r8)
 {
@@ -93,19 +121,36 @@ static u64 control(u64 number, u64 *rcx, u64 *r8)
 	return ret;
 }
 
-u64 tdx_pages_bench_forget(void)
+static u64 calls_now(unsigned int i)
 {
-	return control(RESET, NULL, NULL);
-}
-
-static u64 calls_of(u64 leaf)
-{
-	u64 calls = 0;
+	u64 leaf = leaves[i].number, calls = 0;
 
 	if (emu_calls)
 		control(CALLS, &leaf, &calls);
 
 	return calls;
+}
+
+/* Calls of a leaf since the kernel module was loaded, but for those while nothing was counted. */
+static u64 calls_of(unsigned int i)
+{
+	return forgotten[i] + calls_now(i);
+}
+
+/* tdx_emu.ko forgets what it counted as well. */
+u64 tdx_pages_bench_forget(void)
+{
+	unsigned int i;
+
+	for (i = 0; counting && i < ARRAY_SIZE(leaves); i++)
+		forgotten[i] += calls_now(i);
+
+	return control(RESET, NULL, NULL);
+}
+
+void tdx_pages_bench_pass(void)
+{
+	passes++;
 }
 
 /* What a step took, on the clock, and in the software TDX Module. */
@@ -125,99 +170,119 @@ static u64 now_calls(void)
 	return emu_calls ? READ_ONCE(*emu_calls) : 0;
 }
 
-static int one_step(const struct side *side, void *what, const char *job, enum step step,
-		    unsigned long pages)
+static int do_act(const struct side *side, void *what, enum act act, unsigned long pages)
 {
-	bool iommu = !strcmp(job, "iommu"), pool = !strcmp(job, "pool");
-
-	switch (step) {
-	case CREATE:
-		return iommu ? side->create_tables(what, pages) : side->create(what, pages);
-	case HAND_OVER:
-		if (!strcmp(job, "create"))
-			return 0;
-		if (iommu)
-			return side->set_up(what, REG_BASE);
-		return pool ? side->hold(what) : side->hand_over(what);
-	case RELEASE:
-		if (!strcmp(job, "create"))
-			return 0;
-		if (pool)
-			return tdx_pages_bench_forget() ? -EIO : side->recover(what);
-		return iommu ? side->clear(what) : side->release(what);
-	default:
+	switch (act) {
+	case NEW_PAGES:
+		return side->create(what, pages);
+	case NEW_TABLES:
+		return side->create_tables(what, pages);
+	case GIVE:
+		return side->hand_over(what);
+	case SET_UP:
+		return side->set_up(what, REG_BASE);
+	case HOLD:
+		return side->hold(what);
+	case TAKE_BACK:
+		return side->release(what);
+	case TEAR_DOWN:
+		return side->clear(what);
+	case RECOVER:
+		return tdx_pages_bench_forget() ? -EIO : side->recover(what);
+	case LET_GO:
 		side->free(what);
+		return 0;
+	default:
 		return 0;
 	}
 }
 
-static int one_round(const struct side *side, const char *job, unsigned long pages,
+/* One step on the clock, which is not told apart from the choice of what is done. */
+static noinline int one_step(const struct side *side, void *what, enum act act,
+			     unsigned long pages, u64 *took)
+{
+	u64 begin = rdtsc_ordered();
+	int ret = do_act(side, what, act, pages);
+
+	*took = rdtsc_ordered() - begin;
+
+	return ret;
+}
+
+static int one_round(const struct side *side, const struct job *job, unsigned long pages,
 		     unsigned int round, bool count)
 {
+	static u64 called[ARRAY_SIZE(leaves)];
 	static struct taken taken[STEPS];
 	static struct bench_counts counts[STEPS];
 	struct bench_counts running = {};
-	u64 before = calls_of(MEM_ADD), adds = 0, proofs = 0;
 	void *what = side->new(bench_context);
-	unsigned int step;
+	unsigned int step, i;
 	int ret = 0;
 
 	if (!what)
 		return -ENOMEM;
+	for (i = 0; count && i < ARRAY_SIZE(leaves); i++)
+		called[i] = calls_of(i);
+	passes = 0;
 	if (count)
 		bench_count_on(&running);
 	for (step = 0; step < STEPS && !ret; step++) {
-		u64 begin, emu, calls;
+		u64 emu, calls;
 
-		if (step == RELEASE)
-			adds = calls_of(MEM_ADD) - before + calls_of(SETUP);
 		running.stretch = 0;
 		emu = now_emu();
 		calls = now_calls();
-		begin = rdtsc_ordered();
-		ret = one_step(side, what, job, step, pages);
-		taken[step].all = rdtsc_ordered() - begin - clock_cost;
+		ret = one_step(side, what, job->acts[step], pages, &taken[step].all);
+		taken[step].all -= min(taken[step].all, clock_cost);
 		taken[step].emu = now_emu() - emu;
 		taken[step].calls = now_calls() - calls;
 		counts[step] = running;
 	}
-	proofs = calls_of(WBINVD);
 	if (count)
 		bench_count_off();
 	side->drop(what);
 	for (step = 0; step < STEPS && !ret; step++) {
 		const struct bench_counts *c = &counts[step];
 
-		if (!strcmp(job, "create") && (step == HAND_OVER || step == RELEASE))
+		if (job->acts[step] == NOTHING)
 			continue;
 		if (!count)
 			seq_buf_printf(&results, "time %s %s %lu %u %s %llu %llu %llu\n",
-				       job, side->name, pages, round, step_names[step],
+				       job->name, side->name, pages, round, step_names[step],
 				       taken[step].all, taken[step].emu, taken[step].calls);
 		else
 			seq_buf_printf(&results,
 				       "count %s %s %lu %u %s %llu %llu %lld %lld %llu %llu %lld %lld %llu %llu\n",
-				       job, side->name, pages, round, step_names[step],
+				       job->name, side->name, pages, round, step_names[step],
 				       c->page_allocs, c->page_frees, c->pages, c->peak_pages,
 				       c->slab_allocs, c->slab_frees, c->bytes, c->peak_bytes,
 				       c->locks, c->stretch);
 	}
-	if (!ret && count)
-		seq_buf_printf(&results, "seamcalls %s %s %lu %u %llu %llu %zu\n", job, side->name,
-			       pages, round, adds, proofs, side->size());
+	if (!ret && count) {
+		seq_buf_printf(&results, "asked %s %s %lu %u handle %zu passes %llu", job->name,
+			       side->name, pages, round, side->size(), passes);
+		for (i = 0; i < ARRAY_SIZE(leaves); i++)
+			if (calls_of(i) != called[i])
+				seq_buf_printf(&results, " %s %llu", leaves[i].name,
+					       calls_of(i) - called[i]);
+		seq_buf_printf(&results, "\n");
+	}
 
 	return ret;
 }
 
-static int rounds(const char *job, unsigned long pages, unsigned int n, const char *mode)
+static int rounds(const struct job *job, unsigned long pages, unsigned int n, const char *mode)
 {
 	bool count = !strcmp(mode, "count");
 	unsigned int round, i;
 	int ret = 0;
 
 	/* The module's own bookkeeping of pages begins anew with each job. */
-	if (emu_calls && control(RESET, NULL, NULL))
+	counting = false;
+	if (emu_calls && tdx_pages_bench_forget())
 		return -EIO;
+	counting = count;
 	if (count)
 		ret = bench_count_begin();
 	for (round = 0; round < n && !ret; round++) {
@@ -226,8 +291,8 @@ static int rounds(const char *job, unsigned long pages, unsigned int n, const ch
 
 			ret = one_round(&sides[who], job, pages, round, count);
 			if (ret)
-				pr_err("tdx_pages_bench: %s of %lu pages by %s: %d\n", job, pages,
-				       sides[who].name, ret);
+				pr_err("tdx_pages_bench: %s of %lu pages by %s: %d\n", job->name,
+				       pages, sides[who].name, ret);
 		}
 	}
 	if (count)
@@ -439,11 +504,11 @@ static int run(char *text)
 			ret = crowd(&sides[i], threads, pages, n);
 		return ret;
 	}
-	if (strcmp(job, "create") && strcmp(job, "life") && strcmp(job, "pool") &&
-	    strcmp(job, "iommu"))
-		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(jobs); i++)
+		if (!strcmp(job, jobs[i].name))
+			return rounds(&jobs[i], pages, n, mode);
 
-	return rounds(job, pages, n, mode);
+	return -EINVAL;
 }
 
 static ssize_t run_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
@@ -477,7 +542,7 @@ int tdx_pages_bench_add(const void *context)
 {
 	void *room = vzalloc(RESULTS);
 	unsigned int i;
-	u64 begin;
+	u64 took;
 
 	if (!room)
 		return -ENOMEM;
@@ -487,8 +552,8 @@ int tdx_pages_bench_add(const void *context)
 	emu_calls = symbol_get(tdx_emu_bench_calls);
 	clock_cost = U64_MAX;
 	for (i = 0; i < TRIES; i++) {
-		begin = rdtsc_ordered();
-		clock_cost = min(clock_cost, rdtsc_ordered() - begin);
+		one_step(&sides[0], NULL, NOTHING, 0, &took);
+		clock_cost = min(clock_cost, took);
 	}
 	bench_dir = debugfs_create_dir("tdx_pages_bench", NULL);
 	debugfs_create_file("run", 0600, bench_dir, NULL, &run_fops);

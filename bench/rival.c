@@ -64,6 +64,7 @@ void rival_free(void *what)
 			__free_pages(rival->queues[i], QUEUE_ORDER);
 		rival->queues[i] = NULL;
 	}
+	tdx_pages_bench_pass();
 	for (i = 0; i < rival->nr; i++) {
 		__free_page(rival->pages[i]);
 		if (i % PER_ROOT == PER_ROOT - 1)
@@ -140,6 +141,7 @@ static int add(struct rival *rival)
 
 	if (!root)
 		return -ENOMEM;
+	tdx_pages_bench_pass();
 	while (done < rival->nr) {
 		nr = min(rival->nr - done, (unsigned long)PER_ROOT);
 		for (i = 0; i < nr; i++)
@@ -173,6 +175,7 @@ static int prove_all(struct rival *rival)
 {
 	unsigned long i, bad = 0;
 
+	tdx_pages_bench_pass();
 	for (i = 0; i < rival->nr; i++) {
 		bad += prove(rival, rival->pages[i], 1);
 		tdx_pages_resched();
@@ -206,6 +209,7 @@ static u64 *table(struct rival *rival)
 
 	if (!root)
 		return NULL;
+	tdx_pages_bench_pass();
 	for (i = 0; i < QUEUES; i++)
 		root[i] = page_to_phys(rival->queues[i]) | 1 << QUEUE_ORDER;
 	for (i = 0; i < rival->nr; i++)

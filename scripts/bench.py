@@ -12,7 +12,6 @@ held against those that are kept in scripts/bench-counts.
 import argparse
 import os
 import re
-import statistics
 import subprocess
 import sys
 
@@ -42,7 +41,7 @@ class Figures:
         self.cost = {}
         self.steps = {}
         self.counts = {}
-        self.seamcalls = {}
+        self.asked = {}
         self.threads = {}
         for line in lines:
             words = line.split()
@@ -57,9 +56,9 @@ class Figures:
             elif words[0] == "count":
                 job, side, pages, number, step = words[1:6]
                 self.counts.setdefault((job, side, int(pages)), {})[step] = list(map(int, words[6:]))
-            elif words[0] == "seamcalls":
-                job, side, pages, _, adds, proofs, size = words[1:]
-                self.seamcalls[job, side, int(pages)] = (int(adds), int(proofs), int(size))
+            elif words[0] == "asked":
+                job, side, pages, _, *pairs = words[1:]
+                self.asked[job, side, int(pages)] = dict(zip(pairs[::2], map(int, pairs[1::2])))
             elif words[0] == "threads":
                 side, threads, _, lives, *rest = words[1:]
                 self.threads[side, int(threads)] = (int(lives), *map(int, rest))
@@ -74,14 +73,17 @@ class Figures:
         return calls * self.cost.get("mem_add", 0)
 
     def one(self, job, side, pages, step, index=None, with_entry=False):
-        """Of a step, outside the software TDX Module: the median, or one round."""
+        """Of a step, outside the software TDX Module: the best round, or one of them.
+
+        Instructions of the same step are the same; what is more was a timer's tick.
+        """
         values = []
         for whole, emu, calls in self.steps.get((job, side, pages), {}).get(step, []):
             entry = calls * self.cost.get("trap", 0) if with_entry else self.entry(step, calls)
             values.append(whole - emu - entry)
         if not values:
             return None
-        return values[index] if index is not None else statistics.median(values)
+        return values[index] if index is not None else min(values)
 
     def job(self, job, side, pages, index=None, with_entry=False):
         """Of a whole job, for one page."""
@@ -131,11 +133,10 @@ def kept_lines(figures):
             continue
         steps = figures.counts[job, side, pages]
         last = steps["free"]
-        adds, proofs, size = figures.seamcalls[job, side, pages]
         held = steps.get("hand_over", steps["create"])
-        lines.append("%s %d: seamcalls %d proofs %d page_allocs %d slab_allocs %d "
-                     "bytes_at_rest %d bytes_peak %d handle %d" % (
-                         job, pages, adds, proofs, last[0], last[4], held[6], last[7], size))
+        lines.append("%s %d: page_allocs %d slab_allocs %d bytes_at_rest %d bytes_peak %d %s" % (
+            job, pages, last[0], last[4], held[6], last[7],
+            " ".join("%s %d" % pair for pair in figures.asked[job, side, pages].items())))
     return lines
 
 

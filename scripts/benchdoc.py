@@ -33,9 +33,12 @@ and run by turns in one boot. The jobs:
 QEMU runs with ``-icount shift=0``: the guest's TSC goes one further with each instruction, so times are
 counts. ``tdx_emu.ko`` takes the time from the entry of its trap handler to its end on the same clock, and
 it is taken off. What the trap and the kernel's SEAMCALL entry take is measured in the same boot by
-calls in a loop (best of 20 times 50) and taken off for each call. Counts of a round repeat to
-the instruction, but for timer ticks, which is why the median of the rounds is told. Left in is what
-``rdtsc`` and the loop take: less than ten instructions a step.
+calls in a loop (best of 20 times 50) and taken off for each call; so is what the clock itself and
+the choice of the step take. Counts of a round repeat to the instruction, but for timer ticks: one falls
+into a round now and then, brings the kernel's own work of some ten thousand instructions with it, and
+likes the release, before which the software TDX Module spends long on forgetting. The best of the
+rounds is told for each step. Steps that are longer than a tick, from 65,536 pages on, have ticks in them on
+both sides.
 
 ``-cpu max,-erms``: QEMU counts each turn of a REP string instruction. Allocation profiling is off
 (``sysctl.vm.mem_profiling=never``), as on distributions; the watch of ``tdx_emu`` on frees and flushes is
@@ -67,13 +70,16 @@ def counts_table(figures):
     for job, side, pages in sorted(figures.counts, key=lambda key: (key[0], key[2], key[1])):
         steps = figures.counts[job, side, pages]
         last, held = steps["free"], steps.get("hand_over", steps["create"])
-        adds, proofs, size = figures.seamcalls[job, side, pages]
-        rows.append([job, "C" if side == "rival" else side, str(pages), str(adds), str(proofs),
-                     str(last[0]), str(last[1]), str(last[4]), str(held[6]), str(last[7]),
-                     str(size), str(last[8])])
-    return bench.rst_table(["job", "side", "pages", "SEAMCALLs", "WBINVDs", "page allocs",
-                            "page frees", "kmallocs", "bytes at rest", "peak", "handle",
-                            "mutexes"], rows)
+        asked = dict(figures.asked[job, side, pages])
+        handle, passes = asked.pop("handle"), asked.pop("passes")
+        proofs = asked.pop("PHYMEM.PAGE.WBINVD", 0)
+        others = ", ".join("%s %d" % pair for pair in asked.items())
+        rows.append([job, "C" if side == "rival" else side, str(pages), str(proofs), others or "0",
+                     str(passes), str(last[0]), str(last[1]), str(last[4]), str(held[6]),
+                     str(last[7]), str(handle), str(last[8])])
+    return bench.rst_table(["job", "side", "pages", "WBINVDs", "other SEAMCALLs", "passes",
+                            "page allocs", "page frees", "kmallocs", "bytes at rest", "peak",
+                            "handle", "mutexes"], rows)
 
 
 def threads_table(figures):
@@ -146,8 +152,10 @@ def document(sizes, first, second, cold, scattered, clock, crowd, counts):
            section("Without counting", "Nanoseconds for a page, the software TDX Module taken off,"
                    " the traps not.\n", bench.compared(clock, few)),
            "\nCalls, bytes and locks\n======================\n\n",
-           "Counted in rounds that are not timed, by trace points and probes. Bytes at rest are"
-           " those while the\npages are held; a handle is part of who uses it.\n\n",
+           "Counted in rounds that are not timed, by trace points, probes and the software TDX"
+           " Module. Bytes at\nrest are those while the pages are held; a handle is part of who uses"
+           " it. A pass goes through all\npages of the list, or through all its blocks to free them:"
+           " to fill root pages, to check a list that\ncame back, to prove, to free.\n\n",
            counts_table(counts),
            section("Several threads", "Each creates, sets up, clears and frees IOMMU tables, 100"
                    " times, on 2 emulated CPUs; mutexes for\neach life. A shared one was taken by"

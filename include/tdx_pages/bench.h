@@ -45,6 +45,8 @@ void tdx_pages_bench_remove(void);
  * forgets all pages.  What it had can be proved then.
  */
 u64 tdx_pages_bench_forget(void);
+/* All pages of a list are gone through now. */
+void tdx_pages_bench_pass(void);
 /* The KeyID to flush with; Rust. */
 u16 tdx_pages_bench_keyid(const void *context);
 

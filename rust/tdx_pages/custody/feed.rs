@@ -15,6 +15,7 @@ use super::{
     answer::Brand,
     lent::Unproved,
     memory::{
+        pass,
         Memory,
         Platform,
         PublishedRoot,
@@ -172,6 +173,7 @@ fn feed<P: Platform>(
         stopped: None,
     };
     let pages = memory.pages();
+    pass();
     let mut hpas = memory.hpas();
     // Not by what `fill` says: a root page is not borrowed for nothing.
     while progress.taken < pages {

@@ -5,6 +5,7 @@
 use super::{
     listed::Recorded,
     memory::{
+        pass,
         Memory,
         Platform, //
     },
@@ -222,6 +223,7 @@ impl<P: Platform> Lent<P> {
     /// Puts the pages of `range` to the proof, each by itself: page k decides for page k only.
     /// Returns the first that failed.
     pub(super) fn prove(&mut self, platform: &P, range: Range<usize>) -> Option<Unproved> {
+        pass();
         let mut failures = Failures::default();
         let mut start = 0;
         for block in self.memory.blocks() {
@@ -317,6 +319,7 @@ impl<P: Platform> Lent<P> {
             start = end;
             index += 1;
         }
+        pass();
         owing - self.owing
     }
 

@@ -8,6 +8,7 @@ use super::{
         Brand, //
     },
     memory::{
+        pass,
         Memory,
         PublishedRoot,
         RootPage, //
@@ -88,6 +89,7 @@ impl Form for Pages {
     const COUNTED: bool = true;
 
     fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_ {
+        pass();
         memory.hpas().map(Hpa::get)
     }
 }
@@ -96,6 +98,7 @@ impl Form for Tables {
     const COUNTED: bool = false;
 
     fn words<M: Memory>(memory: &M) -> impl Iterator<Item = u64> + '_ {
+        pass();
         let blocks = memory.blocks();
         let (folios, rest) = blocks
             .split_at_checked(memory.folios())

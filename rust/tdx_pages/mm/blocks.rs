@@ -10,7 +10,10 @@ use crate::abi::{
     PAGE_SIZE, //
 };
 use crate::bindings;
-use crate::custody::memory::Memory;
+use crate::custody::memory::{
+    pass,
+    Memory, //
+};
 use core::mem::MaybeUninit;
 use kernel::prelude::*;
 
@@ -339,6 +342,9 @@ unsafe impl Memory for Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
+        if !self.blocks().is_empty() {
+            pass();
+        }
         let mut index = 0;
         let mut others = FREED_IN_ONE_GO;
         while index < self.blocks().len() {
