@@ -140,6 +140,27 @@ def kept_lines(figures):
     return lines
 
 
+def loading(modules):
+    """Remapping units, those set up, pages of pool, milliseconds; guest time counts instructions."""
+    found = []
+    for units, table in ((2, "good"), (64, "many")):
+        machine = Boot("bench-load-%d" % units, modules, ["bench-load"], os.environ["KERNEL_BUILD"],
+                       cmdline="no_timer_check sysctl.vm.mem_profiling=never", cpus=1, memory=3072,
+                       icount=True, cpu=CPU, table=table, timeout=1500)
+        machine.run()
+        script, = guestlog.parse(machine.results(), ["bench-load"], machine.name)
+        bad = [case for case in guestlog.verdicts(script) if not case[1]]
+        if machine.verdict != "ok" or bad:
+            sys.exit("error: boot %s: %s %s" % (machine.name, machine.verdict, bad))
+        for pages in (12800, 25600, 64000):
+            said = "\n".join(script.section("load %d" % pages))
+            ready = re.search(r"ready in (\d+) ms: .*?, (\d+) IOMMUs", said)
+            if not ready:
+                sys.exit("error: boot %s does not say how it loaded: %s" % (machine.name, said))
+            found.append((units, int(ready.group(2)), pages, int(ready.group(1))))
+    return found
+
+
 def check_kept(modules, update):
     """Cases for `make check`: the counts of ours are no larger than those kept."""
     now = kept_lines(boot("bench-counts", counted(), modules, memory=1024, timeout=180))
@@ -287,10 +308,12 @@ def main():
     say("several threads")
     crowd = boot("bench-threads", ["crowd:8:100:%d" % n for n in (1, 2, 4, 8)], built,
                  icount=False, cpus=2, memory=2048)
+    say("loading")
+    loads = loading(built)
     say("calls, bytes and locks")
     counts = boot("bench-counts", counted(), built, memory=1024)
     check_kept(built, not args.print)
-    text = document(sizes, first, second, cold, scattered, clock, crowd, counts)
+    text = document(sizes, first, second, cold, scattered, clock, crowd, counts, loads)
     print(text)
     if not args.print:
         path = os.path.join(TOP, "Documentation/performance.svg")
