@@ -23,7 +23,7 @@ from qemu import SCRIPTS, die
 TOP = os.path.dirname(SCRIPTS)
 RUST = os.path.join(TOP, "rust")
 FLOOR = os.path.join(SCRIPTS, "coverage-floor")
-NOT_COUNTED = re.compile(r"^host/|/tests/|/sim\.rs$")
+NOT_COUNTED = re.compile(r"^host/|/tests/|/tests\.rs$|/sim\.rs$")
 TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod ", re.M)
 
 
