@@ -176,8 +176,7 @@ class Boot:
             die("qemu-system-x86_64 is not there", "install qemu-system-x86")
         table = None
         if self.table is not None:
-            source = os.path.join(SCRIPTS, "qemu", "dmar.asl")
-            table = dmar.tables(source, self.directory)[self.table]
+            table = dmar.tables()[self.table]
         image = os.path.join(self.directory, self.name + ".initramfs")
         with open(image, "wb") as file:
             file.write(initramfs(self.modules, self.scripts, table))

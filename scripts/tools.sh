@@ -9,7 +9,7 @@
 
 packages_common="clang-19 lld-19 llvm-19 libclang-19-dev
 	flex bison bc libelf-dev libssl-dev cpio kmod make gcc libc6-dev perl
-	patch xz-utils python3 ca-certificates busybox-static qemu-system-x86 acpica-tools"
+	patch xz-utils python3 ca-certificates busybox-static qemu-system-x86"
 packages_doc="python3-sphinx"
 packages_12="rustc-web rust-web-src rust-web-clippy rustfmt-web cargo-web"
 packages_13="rustc rust-src rust-clippy rustfmt cargo bindgen"
@@ -31,7 +31,7 @@ missing_packages() {
 check_commands() {
 	local c lack=()
 	for c in "clang$LLVM" "ld.lld$LLVM" "llvm-nm$LLVM" flex bison bc cpio make perl \
-		python3 patch xz busybox qemu-system-x86_64 iasl depmod "$RUSTC" "$BINDGEN"; do
+		python3 patch xz busybox qemu-system-x86_64 depmod "$RUSTC" "$BINDGEN"; do
 		command -v "$c" >/dev/null || lack+=("$c")
 	done
 	[ -d "$RUST_LIB_SRC/core" ] || lack+=("the sources of Rust's core library (RUST_LIB_SRC)")
