@@ -52,7 +52,7 @@ fn found(snippet: &Path, wrong: bool) -> (Vec<Error>, String) {
     }
     let done = command
         .output()
-        .unwrap_or_else(|error| panic!("{}: {error}", rustc.display()));
+        .unwrap_or_else(|error| panic!("{rustc:?}: {error}"));
     let _ = fs::remove_dir_all(&out);
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     let mut errors: Vec<Error> = said
