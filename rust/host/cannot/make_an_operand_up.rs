@@ -21,17 +21,14 @@ use slot::{
 };
 
 fn a_window(word: HpaListInfo) {
+    // In one line: of several fields some compilers tell each, and some only the first.
     #[cfg(wrong)]
-    let window = Window {
-        word, //~ E0451
-        _brand: PhantomData,
-    };
+    #[rustfmt::skip]
+    let window = Window { word, _brand: PhantomData }; //~ E0451
 }
 
 fn a_slot<'a, G: Gate>(guard: G::Guard<'a>) {
     #[cfg(wrong)]
-    let slot: Slot<'a, G> = Slot {
-        _guard: guard, //~ E0451
-        _door: PhantomData,
-    };
+    #[rustfmt::skip]
+    let slot: Slot<'a, G> = Slot { _guard: guard, _door: PhantomData }; //~ E0451
 }
