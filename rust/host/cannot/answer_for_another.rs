@@ -11,6 +11,7 @@ mod abi;
 mod custody;
 
 use abi::{
+    list::HpaListInfo,
     Leaf,
     Status, //
 };
@@ -35,9 +36,9 @@ use custody::{
     }, //
 };
 
-fn made_up() {
+fn made_up(back: HpaListInfo) {
     #[cfg(wrong)]
-    let added: Added<'_> = Added::new(Status::UD, todo!()); //~ E0133
+    let added: Added<'_> = Added::new(Status::UD, back); //~ E0133
 }
 
 fn for_a_list_of_control_pages<M: Memory, R: RootPage>(shared: Shared<'_, M>, root: R) {

@@ -34,6 +34,7 @@ fn taken_out<T: Lend<Memory = P::Memory>, P: Platform>(held: Held<T, P>) {
 }
 
 fn by_block<T: Lend<Memory = P::Memory>, P: Platform>(mut held: Held<T, P>) {
+    // SAFETY: Nothing of this runs: it does not compile.
     #[cfg(wrong)]
     unsafe {
         held.free_block(0) //~ E0599
@@ -41,6 +42,7 @@ fn by_block<T: Lend<Memory = P::Memory>, P: Platform>(mut held: Held<T, P>) {
 }
 
 fn by_page<T: Lend<Memory = P::Memory>, P: Platform>(mut held: Held<T, P>, page: abi::Hpa) {
+    // SAFETY: Nothing of this runs: it does not compile.
     #[cfg(wrong)]
     unsafe {
         held.free_page(page) //~ E0599

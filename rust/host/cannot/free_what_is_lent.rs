@@ -18,6 +18,7 @@ use custody::{
 };
 
 fn by_block<P: Platform>(lent: Lent<P>) {
+    // SAFETY: Nothing of this runs: it does not compile.
     #[cfg(wrong)]
     unsafe {
         lent.memory().free_block(0) //~ E0624
@@ -25,6 +26,7 @@ fn by_block<P: Platform>(lent: Lent<P>) {
 }
 
 fn split<P: Platform>(lent: Lent<P>) {
+    // SAFETY: Nothing of this runs: it does not compile.
     #[cfg(wrong)]
     unsafe {
         lent.memory().split_block(0) //~ E0624
