@@ -152,19 +152,24 @@ impl Seam {
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
         let status = Status::from_raw(status);
-        #[cfg(TDX_PAGES_KUNIT)]
-        crate::reached::answer(leaf, status);
-        self.counters.count(leaf, status, before, after);
+        self.answered(leaf, status, before, after);
         if let Some(begin) = begin {
             trace::seamcall_ends(leaf, status, begin.elapsed());
         }
-        self.look_for_absence(status);
         status
     }
 
-    /// Notes that the TDX Module is away, if `status` says so.
+    /// Takes note of what a leaf answered, and of when on the clock of [`ticks`] it was called and came
+    /// back.
     #[inline]
-    fn look_for_absence(&self, status: Status) {
+    fn answered(&self, leaf: Leaf, status: Status, before: u64, after: u64) {
+        #[cfg(TDX_PAGES_KUNIT)]
+        crate::reached::answer(leaf, status);
+        self.counters.count(leaf, status, before, after);
+        // The proofs of many pages come by here.
+        if status.is_success() {
+            return;
+        }
         // During an update TDH.SYS.RD is answered, but fields of TDX Connect are not readable. `[I]`
         if matches!(
             status.masked(),
@@ -324,6 +329,7 @@ impl Seam {
             }
             return proved;
         }
+        let leaf = Leaf::PHYMEM_PAGE_WBINVD;
         let (keyid, pfn) = (u64::from(self.keyid), first.pfn());
         let under_way = rcu::read_lock();
         if self.is_down() {
@@ -336,15 +342,11 @@ impl Seam {
             let raw = unsafe { bindings::tdh_phymem_page_wbinvd_hkid(keyid, pfn + n) };
             let status = Status::from_raw(raw);
             let after = ticks();
-            self.counters
-                .count(Leaf::PHYMEM_PAGE_WBINVD, status, before, after);
+            self.answered(leaf, status, before, after);
             before = after;
-            #[cfg(TDX_PAGES_KUNIT)]
-            crate::reached::answer(Leaf::PHYMEM_PAGE_WBINVD, status);
             if status.is_success() {
                 proved |= 1 << n;
             } else {
-                self.look_for_absence(status);
                 failed(index, status);
             }
         }

@@ -295,7 +295,6 @@ impl<T: Transport> Session<T> {
                     self.owner
                 );
             }
-            // CAST: A small number.
             return Err(errno!(EISCONN));
         }
         let connected = inner.session(self.id(), Task::Connect);
