@@ -232,7 +232,6 @@ def document(sizes, first, second, cold, scattered, clock, crowd, counts, loads)
                    " times, on 2 emulated CPUs; mutexes for\neach life. A shared one was taken by"
                    " another thread as well.\n", threads_table(crowd)),
            section("Loading", "From ``insmod`` to \"ready\", in milliseconds of guest time with"
-                   " an instruction a nanosecond, the\nsoftware TDX Module and its traps in it. It takes 32"
-                   " units and says of the others\nthat they are not capable.\n",
+                   " an instruction a nanosecond, the\nsoftware TDX Module and its traps in it.\n",
                    load_table(loads)), LOOPS, COMPARABLE]
     return "".join(out)

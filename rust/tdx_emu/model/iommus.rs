@@ -10,7 +10,7 @@ use crate::abi::{
 };
 
 /// IOMMUs that can be set up at a time.
-pub(crate) const IOMMUS: usize = 32;
+pub(crate) const IOMMUS: usize = 64;
 
 /// Ids begin here: they are neither the place in a table nor small, so that no host can take them
 /// for either. `[I]`
@@ -89,7 +89,7 @@ impl Iommus {
 
     /// The id of a place.
     pub(crate) fn id(slot: usize) -> u16 {
-        // CAST: Places are at most 32.
+        // CAST: Places are at most 64.
         FIRST_ID.wrapping_add(slot as u16)
     }
 

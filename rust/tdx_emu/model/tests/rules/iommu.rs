@@ -80,7 +80,7 @@ fn iommu_setup() -> Table {
         |s| s.operands[0] = BASE,
     );
     t.row(
-        "there is room for one more (there is for 32)",
+        "there is room for one more (there is for 64)",
         bad(RCX),
         Inferred,
         |s| {
