@@ -71,7 +71,7 @@ check-long: ## let the suites try everything instead of a share of it; many minu
 	@scripts/with-kernel.sh check.py --long
 
 ifeq ($(HW),1)
-bench: ## measure against plain C, in QEMU; HW=1: on this machine, with its TDX Module
+bench:
 	@scripts/bench-hw.sh
 else
 bench: ## measure against plain C, in QEMU; HW=1: on this machine, with its TDX Module

@@ -6,7 +6,8 @@ Boots QEMU with -icount shift=0, so that the guest's clock goes one nanosecond f
 each instruction, and again without. Both sides run in one boot, by turns. Writes
 Documentation/performance.rst and the picture beside it; with --print nothing but
 the table is told. With --kept only the counts are taken, in one short boot, and
-held against those that are kept in scripts/bench-counts.
+held against those that are kept in scripts/bench-counts. With --hw nothing is
+booted: the table is made of what scripts/bench-hw.sh read on a TDX host.
 """
 
 import argparse
@@ -221,6 +222,18 @@ def compared(figures, jobs, index=None, with_entry=False):
     return rst_table(["job", "pages", "ours", "C", "ratio"], rows)
 
 
+def hardware_tables(figures):
+    """What a TDX host took, in cycles of the TSC: for a page by job, and for a SEAMCALL."""
+    jobs = sorted({(job, pages) for job, _, pages in figures.steps})
+    lines = ["Cycles of the TSC for a page, best of the rounds", "", compared(figures, jobs)]
+    rows = [["TDH.PHYMEM.PAGE.WBINVD of a page that is the host's", number(figures.cost["wbinvd"])]
+            ] if "wbinvd" in figures.cost else []
+    if rows:
+        lines += ["", "Cycles of the TSC for a SEAMCALL, the kernel's entry in it", "",
+                  rst_table(["leaf", "cycles"], rows)]
+    return "\n".join(lines)
+
+
 def told(command):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                           cwd=TOP).stdout.strip().split("\n")[0]
@@ -277,8 +290,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--print", action="store_true", help="tell the table, write nothing")
     parser.add_argument("--kept", action="store_true", help="hold the counts against those kept")
+    parser.add_argument("--hw", action="store_true", help="make the table of lines on stdin")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="pages of the largest array")
     args = parser.parse_args()
+    if args.hw:
+        print(hardware_tables(Figures(sys.stdin)))
+        return 0
     built = modules()
     if args.kept:
         cases = check_kept(built, False)

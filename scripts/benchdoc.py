@@ -116,9 +116,12 @@ On a TDX host
 =============
 
 ``make bench HW=1`` runs on the machine itself, as root, with the kernel that is running: it builds, loads
-and measures with the real TDX Module, in cycles of the TSC. Jobs that need the software TDX Module's
-forgetting are left out. Nobody has published such figures yet. Please send the whole output, with CPU,
-microcode, TDX Module version (the kernel's log has it) and memory population, as an issue of this project.
+and measures with the real TDX Module, in cycles of the TSC, and makes the same table. The job ``create`` and
+TDH.PHYMEM.PAGE.WBINVD of a free page change nothing. Jobs that need the software TDX Module's forgetting are
+left out. What cannot be undone is done where it is asked for: with ``POOL=1`` loading hands the pool over, with
+``IOMMU=1`` it sets the IOMMUs up. How long each leaf took, as debugfs ``tdx_pages/seamcalls`` tells it, ends the
+output. It has been run up to where the hardware would answer. Nobody has published such figures yet. Please
+send the whole output, with the memory population, as an issue of this project.
 """
 
 
