@@ -7,6 +7,7 @@ use kernel::prelude::*;
 #[kunit_tests(tdx_pages_crowd)]
 mod tests {
     use super::super::{
+        chance::Random,
         device::*,
         *, //
     };
@@ -43,22 +44,11 @@ mod tests {
         done: Completion,
     }
 
-    /// A sequence of numbers that look random (a linear congruential generator).
-    struct Random(u32);
-
-    impl Random {
-        fn below(&mut self, n: usize) -> usize {
-            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // CAST: 32 bits fit.
-            (self.0 >> 8) as usize % n.max(1)
-        }
-    }
-
     type Streams = KVec<Arc<Stream<Device>>>;
 
     /// Makes the sessions of one thread, with their streams, and ends all of them in some order.
     fn live(crowd: &Crowd, thread: u16) -> Result {
-        let mut random = Random(crowd.seed ^ u32::from(thread));
+        let mut random = Random::new(crowd.seed, u32::from(thread));
         let mut sessions: KVec<Arc<Session<Device>>> = KVec::new();
         let mut streams: Streams = KVec::new();
         for n in (thread..SESSIONS).step_by(usize::from(THREADS)) {
