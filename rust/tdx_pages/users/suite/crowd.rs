@@ -9,6 +9,7 @@ mod tests {
     use super::super::{
         chance::Random,
         device::*,
+        threads::in_threads,
         *, //
     };
     use crate::seam::profile::Profile;
@@ -17,16 +18,12 @@ mod tests {
         session::Session,
         stream::Stream, //
     };
-    use kernel::{
-        sync::{
-            atomic::{
-                Atomic,
-                Relaxed, //
-            },
-            Arc,
-            Completion, //
+    use kernel::sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
         },
-        workqueue, //
+        Arc, //
     };
 
     const THREADS: u16 = 8;
@@ -34,14 +31,10 @@ mod tests {
     const STREAMS: u16 = 4;
 
     /// What the threads share.
-    #[pin_data]
     struct Crowd {
         registration: Registration,
         seed: u32,
         failed: Atomic<u32>,
-        left: Atomic<u32>,
-        #[pin]
-        done: Completion,
     }
 
     type Streams = KVec<Arc<Stream<Device>>>;
@@ -88,29 +81,18 @@ mod tests {
                 return Ok(());
             };
             let registration = Registration::new(ground.kernel(), "crowd")?;
-            let crowd = Arc::pin_init(
-                pin_init!(Crowd {
-                    registration,
-                    seed,
-                    failed: Atomic::new(0),
-                    left: Atomic::new(u32::from(THREADS)),
-                    done <- Completion::new(),
-                }),
-                GFP_KERNEL,
-            )?;
-            for thread in 0..THREADS {
-                let mine = crowd.clone();
-                workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
-                    if let Err(error) = live(&mine, thread) {
-                        pr_err!("thread {}: {:?}\n", thread, error);
-                        mine.failed.fetch_add(1, Relaxed);
-                    }
-                    if mine.left.fetch_sub(1, Relaxed) == 1 {
-                        mine.done.complete_all();
-                    }
-                })?;
-            }
-            crowd.done.wait_for_completion();
+            let crowd = Crowd {
+                registration,
+                seed,
+                failed: Atomic::new(0),
+            };
+            let crowd = Arc::new(crowd, GFP_KERNEL)?;
+            in_threads(THREADS, &crowd, |crowd, thread| {
+                if let Err(error) = live(crowd, thread) {
+                    pr_err!("thread {}: {:?}\n", thread, error);
+                    crowd.failed.fetch_add(1, Relaxed);
+                }
+            })?;
             expect_eq!((seed, crowd.failed.load(Relaxed)), (seed, 0));
             let each = SESSION_PAGES + usize::from(STREAMS) * STREAM_PAGES;
             let all = usize::from(SESSIONS) * each;

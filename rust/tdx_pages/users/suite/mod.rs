@@ -17,6 +17,7 @@ mod random;
 mod registry;
 mod session;
 mod sweep;
+mod threads;
 mod trouble;
 
 use crate::abi::{

@@ -10,6 +10,7 @@ use super::{
     chance::*,
     device::*,
     lives::*,
+    threads::in_threads,
     *, //
 };
 use crate::abi::spdm::Management;
@@ -47,14 +48,12 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        Arc,
-        Completion, //
+        Arc, //
     },
     time::{
         Instant,
         Monotonic, //
-    },
-    workqueue, //
+    }, //
 };
 
 const THREADS: u16 = 4;
@@ -80,7 +79,6 @@ struct Bare {
 }
 
 /// What the threads share.
-#[pin_data]
 struct Crowd {
     registration: Registration,
     emu: Emu,
@@ -88,10 +86,6 @@ struct Crowd {
     // Handles may be forgotten: what they hold of the kernel module stays for good.
     forgetful: bool,
     well: Atomic<u32>,
-    failed: Atomic<u32>,
-    left: Atomic<u32>,
-    #[pin]
-    done: Completion,
 }
 
 impl Crowd {
@@ -372,35 +366,23 @@ fn epoch(emu: &Emu, seed: u32, forgetful: bool) -> Result<u32> {
     let kernel = begin_life(emu, profile, PATIENCE)?;
     expect!(kernel.seam().ext_init().0);
     let registration = Registration::new(&kernel, "random")?;
-    let crowd = Arc::pin_init(
-        pin_init!(Crowd {
-            registration,
-            emu: emu.clone(),
-            seed,
-            forgetful,
-            well: Atomic::new(0),
-            failed: Atomic::new(0),
-            left: Atomic::new(u32::from(THREADS)),
-            done <- Completion::new(),
-        }),
-        GFP_KERNEL,
-    )?;
-    for number in 0..THREADS {
-        let mine = crowd.clone();
-        workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
-            let mut thread = Thread::new(&mine, number);
-            for _ in 0..OPERATIONS {
-                if thread.step().is_ok() {
-                    mine.well.fetch_add(1, Relaxed);
-                }
+    let crowd = Crowd {
+        registration,
+        emu: emu.clone(),
+        seed,
+        forgetful,
+        well: Atomic::new(0),
+    };
+    let crowd = Arc::new(crowd, GFP_KERNEL)?;
+    in_threads(THREADS, &crowd, |crowd, number| {
+        let mut thread = Thread::new(crowd, number);
+        for _ in 0..OPERATIONS {
+            if thread.step().is_ok() {
+                crowd.well.fetch_add(1, Relaxed);
             }
-            thread.end();
-            if mine.left.fetch_sub(1, Relaxed) == 1 {
-                mine.done.complete_all();
-            }
-        })?;
-    }
-    crowd.done.wait_for_completion();
+        }
+        thread.end();
+    })?;
     let well = crowd.well.load(Relaxed);
     make_well(emu)?;
     let settled = settle(emu, &kernel);
