@@ -154,7 +154,7 @@ def main():
             tally.add("what is asked for", *counts.result())
     if boots_only or len(ready) != len(wanted):
         return tally.close()
-    seen, seconds = timed(reached.Reached, reached.sources(), [boot.console() for boot in ready])
+    seen, seconds = timed(reached.Reached, messages.sources(), [boot.console() for boot in ready])
     why = reached.reasons()
     tally.add("exercised", seen.cases(why), seconds)
     return tally.close(seen.line(), *("  not reached: %s: %s" % (item, why.get(item, "?"))

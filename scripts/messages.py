@@ -3,7 +3,8 @@
 """The kernel modules' messages, and the table of them in Documentation/messages.rst.
 
 `make check` holds the one against the other: every message of the sources is in the table with its
-level, and nothing else is.  By hand: prints the messages of the sources, by kernel module.
+level, and nothing else is.  reached.py looks for them on the consoles.  By hand: prints the messages
+of the sources, by kernel module.
 """
 
 import collections
@@ -37,10 +38,20 @@ def unescape(literals):
     return text.replace("\\n", "").replace('\\"', '"').strip()
 
 
+def without_tests(text):
+    """The text of a file up to the tests that end it."""
+    return text.partition("#[cfg(test)]\nmod ")[0]
+
+
+def of_module(path):
+    """The kernel module that a file speaks for."""
+    return "tdx_emu" if "tdx_emu" in path or "/emu" in path else "tdx_pages"
+
+
 def in_file(path, text):
     """The messages of one file; `path` is the one within the tree."""
-    module = "tdx_emu" if "tdx_emu" in path or "/emu" in path else "tdx_pages"
-    text = text.partition("#[cfg(test)]\nmod ")[0]
+    module = of_module(path)
+    text = without_tests(text)
     for match in PRINTED.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
         yield Message(module, match.group(1), unescape(match.group(2)), "%s:%d" % (path, line))
@@ -53,7 +64,8 @@ def sources(top=TOP):
             folders[:] = sorted(name for name in folders if name != "target")
             for name in sorted(names):
                 path = os.path.relpath(os.path.join(directory, name), top)
-                if name.endswith((".rs", ".c", ".h")) and not NOT_OURS.search(path):
+                made = name.endswith((".mod.c", "_bindings.rs"))
+                if name.endswith((".rs", ".c", ".h")) and not (made or NOT_OURS.search(path)):
                     with open(os.path.join(top, path), encoding="utf-8") as file:
                         yield path, file.read()
 
@@ -73,9 +85,14 @@ def quoted(page):
     return [(module, re.sub(r"\s+", " ", text)) for module, text in QUOTED.findall(page)]
 
 
+def fixed(text):
+    """What is printed as it stands of a format: the parts before, between and behind its operands."""
+    return [part.replace("{{", "{").replace("}}", "}") for part in OPERAND.split(text)]
+
+
 def pattern(text):
     """A regular expression for all that a message can become."""
-    return re.compile(".*".join(re.escape(part) for part in OPERAND.split(text)) + "$")
+    return re.compile(".*".join(map(re.escape, fixed(text))) + "$")
 
 
 def faults(messages, page):
@@ -99,7 +116,7 @@ def faults(messages, page):
             found.append("%d times in the table: %s" % (times, text))
     # What has no words of its own would fit anything.
     patterns = [(message.module, pattern(message.text)) for message in messages
-                if len(OPERAND.sub("", message.text)) > 2]
+                if sum(map(len, fixed(message.text))) > 2]
     found += ["quoted, and said by no source: %s: %s" % (module, text) for module, text in quoted(page)
               if not any(module == known and words.match(text) for known, words in patterns)]
     if not table:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the boots of a check reached in the kernel: messages, transitions, statuses, leaves.
 
-Messages are read from the sources and looked for on the consoles.  The rest is counted by the
-kernel module with the KUnit suites, which tells it when it goes (rust/tdx_pages/reached.rs).
+Messages are those of messages.py, looked for on the consoles.  The rest is counted by the kernel
+module with the KUnit suites, which tells it when it goes (rust/tdx_pages/reached.rs).
 scripts/not-reached has a reason for all that no boot reaches.
 """
 
@@ -10,16 +10,12 @@ import collections
 import os
 import re
 
+import messages
 from qemu import SCRIPTS
 
-TOP = os.path.dirname(SCRIPTS)
 REASONS = os.path.join(SCRIPTS, "not-reached")
 
-# The suites talk too, but what they say is no promise to anybody.
-NOT_OURS = re.compile(r"/suite/|/suite\.rs$|/bench\.rs$|/planted\.rs$|/wrappers/|tdx_pages/emu\.rs$"
-                      r"|/tests/|/sim\.rs$|/reached\.rs$|_test\.c$|/test\.c$")
-STRING = r'"((?:[^"\\]|\\.)*)"'
-PRINTED = re.compile(r"\bpr_(?:err|warn|notice|info)!?\(\s*" + STRING, re.S)
+STRING = r'("(?:[^"\\]|\\.)*")'
 # Words that get into a message by way of an operand: what fmt!() makes, what text() and Display
 # say, and why a line of control or a parameter is refused.
 WORDS = re.compile(r"(?:\bfmt!\(\s*|\bfn text\b[^}]*?=> |(?<==> )|\bwrite!\(\s*f,\s*|\bErr\(|"
@@ -31,64 +27,31 @@ WORDS_IN = ("tdx_pages/capi/", "tdx_pages/custody/state.rs", "tdx_pages/custody/
 Message = collections.namedtuple("Message", "name pattern weight")
 
 
-def unescape(text):
-    """A literal of Rust or C as it is printed, without the end of its line."""
-    text = re.sub(r"\\\n\s*", "", text)
-    return text.replace("\\n", "").replace('\\"', '"')
-
-
-def pattern(text, conversions):
-    """A regular expression for all that a format can become, and its count of fixed characters."""
-    parts = re.split(conversions, text)
-    fixed = [part.replace("{{", "{").replace("}}", "}") for part in parts]
-    return ".*?".join(re.escape(part) for part in fixed), sum(map(len, fixed))
-
-
-def messages(sources):
-    """All messages of (path, text) pairs, each once."""
+def known(sources):
+    """What is there to be said by (path, text) pairs, each message once."""
     found = {}
 
-    def add(module, text, whole, conversions):
-        body, weight = pattern(text, conversions)
+    def add(module, text, whole):
+        fixed = messages.fixed(text)
+        weight = sum(map(len, fixed))
         # What has no words of its own says what its operands say, which are listed by themselves.
         if weight < 6:
             return
-        body = (r"%s: %s.*$" if whole else r"%s: .*%s") % (module, body)
+        body = ".*?".join(map(re.escape, fixed))
+        body = (r"%s: +%s.*$" if whole else r"%s: .*%s") % (module, body)
         # Messages of the same words cannot be told apart, and are one.
         name = re.sub(r"\s*(\{\})+$", "", "%s: %s" % (module, re.sub(r"(\{\})+", "{}", text)))
         found.setdefault(name, Message(name, re.compile(body), weight))
 
     for path, text in sources:
-        if NOT_OURS.search(path):
-            continue
-        emu = "tdx_emu" in path or "/emu_" in path
-        module = "tdx_emu" if emu else "tdx_pages"
-        if path.endswith(".c"):
-            for match in PRINTED.finditer(text):
-                add(module, unescape(match.group(1)), True, r"%[#]?[a-z]*[a-zA-Z]S?")
-            continue
-        text = text.partition("#[cfg(test)]\nmod ")[0]
-        for match in PRINTED.finditer(text):
-            add(module, unescape(match.group(1)), True, r"(?<!\{)\{[^{}]*\}")
+        for message in messages.in_file(path, text):
+            add(message.module, message.text, True)
         if any(part in path for part in WORDS_IN):
-            for match in WORDS.finditer(text):
-                words = unescape(match.group(1))
+            for match in WORDS.finditer(messages.without_tests(text)):
+                words = messages.unescape(match.group(1))
                 if " " in words:
-                    add("tdx_pages" if "abi/" in path else module, words, False,
-                        r"(?<!\{)\{[^{}]*\}")
+                    add(messages.of_module(path), words, False)
     return list(found.values())
-
-
-def sources():
-    """(path, text) of what the kernel modules are made of, relative to rust/."""
-    root = os.path.join(TOP, "rust")
-    for directory, below, names in os.walk(root):
-        below[:] = sorted(name for name in below if name not in ("host", "target"))
-        for name in sorted(names):
-            if name.endswith((".rs", ".c")) and not name.endswith((".mod.c", "_bindings.rs")):
-                path = os.path.join(directory, name)
-                with open(path) as file:
-                    yield "/" + os.path.relpath(path, root), file.read()
 
 
 def reasons(path=REASONS):
@@ -120,11 +83,11 @@ PLURAL = {"message": "messages", "transition": "transitions", "status": "statuse
 class Reached:
     """What was there to be reached, and what of it was."""
 
-    def __init__(self, texts, consoles):
+    def __init__(self, sources, consoles):
         self.items = {kind: {} for kind in KINDS}
         self.strange = []
-        known = messages(texts)
-        self.items["message"] = {message.name: False for message in known}
+        said_by = known(sources)
+        self.items["message"] = {message.name: False for message in said_by}
         lines = set()
         for console in consoles:
             for line in console:
@@ -140,7 +103,7 @@ class Reached:
             elif line.startswith(STRANGE):
                 self.strange.append(line)
             else:
-                self._match(known, line)
+                self._match(said_by, line)
 
     def _match(self, known, line):
         """A line is the message that has the most in common with it; words may be in any."""

@@ -262,6 +262,8 @@ def message_cases():
     yield "the sources have messages of both kernel modules", \
         {message.module for message in messages.of_sources(messages.sources())} \
         == {"tdx_pages", "tdx_emu"}
+    yield "what the suites say is no message", \
+        not any("/suite" in path for path, _ in messages.sources())
 
 
 FAKE_CONFIG = """CONFIG_RUST=y
@@ -353,8 +355,7 @@ WHY = {"message tdx_pages: never said": "as you see", "transition Held -> Host":
 
 def reached_cases():
     def run(said=tuple(REACHED), why=WHY):
-        seen = reached.Reached([("/tdx_pages/a.rs", SOURCE), ("/tdx_pages/suite/b.rs", SOURCE)],
-                               [list(said)])
+        seen = reached.Reached([("rust/tdx_pages/a.rs", SOURCE)], [list(said)])
         return seen, seen.cases(why)
 
     def bad(*args, **named):
