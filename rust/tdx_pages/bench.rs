@@ -15,7 +15,6 @@ use crate::custody::{
         add_all,
         hand_over_for_good, //
     },
-    memory::Platform,
     transitions::{
         hand_over,
         Answer,
@@ -33,7 +32,10 @@ use crate::platform::{
     Kernel, //
 };
 use crate::users::{
-    iommu::Tables,
+    iommu::{
+        clear,
+        Tables, //
+    },
     registry::{
         Object,
         Owner, //
@@ -109,24 +111,9 @@ impl Work {
         let State::Tables(tables) = self.take() else {
             return Err(EINVAL);
         };
-        let kernel = &self.kernel;
-        let mut id = 0;
-        let held =
-            hand_over(
-                kernel,
-                &self.owner,
-                tables,
-                Leaf::IOMMU_SETUP,
-                |recorded| match recorded.list_tables(kernel.root()) {
-                    Ok(tables) => {
-                        let (answer, answered) = kernel.seam().iommu_setup(reg_base, tables);
-                        id = answered;
-                        answer
-                    }
-                    Err(answer) => answer,
-                },
-            );
-        self.state = State::HeldTables(held.map_err(why)?);
+        let set_up = tables.set_up(&self.kernel, &self.owner, reg_base);
+        let (held, id) = set_up.map_err(why)?;
+        self.state = State::HeldTables(held);
         self.iommu_id = id;
         Ok(())
     }
@@ -166,12 +153,7 @@ impl Work {
             return Err(EINVAL);
         };
         let (kernel, id) = (&self.kernel, self.iommu_id);
-        let released = held.release(Leaf::IOMMU_CLEAR, |recorded| {
-            match recorded.list_tables(kernel.root()) {
-                Ok(tables) => kernel.seam().iommu_clear(id, tables),
-                Err(answer) => answer,
-            }
-        });
+        let released = held.release(Leaf::IOMMU_CLEAR, |tables| clear(kernel, id, tables));
         self.state = State::Tables(released.map_err(|error| not_released(&error))?);
         Ok(())
     }

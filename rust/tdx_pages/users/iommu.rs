@@ -15,6 +15,7 @@ use crate::abi::{
     Status, //
 };
 use crate::custody::{
+    listed::Recorded,
     memory::{
         Lend,
         Memory,
@@ -22,6 +23,7 @@ use crate::custody::{
     },
     transitions::{
         hand_over,
+        Answer,
         HandOverError,
         Held,
         Why, //
@@ -52,6 +54,41 @@ impl Tables {
     pub(crate) fn new(pages: usize, node: Node) -> Result<Self> {
         let queues = [IommuMt::QUEUE_PAGES; IommuMt::QUEUES];
         Ok(Self(Blocks::with_folios(&queues, pages, node)?))
+    }
+
+    /// Hands them over by TDH.IOMMU.SETUP to the remapping unit with this register base. Gives what
+    /// the TDX Module calls the IOMMU, too. Sleeps.
+    pub(crate) fn set_up(
+        self,
+        kernel: &Kernel,
+        owner: &Owner,
+        reg_base: u64,
+    ) -> Result<(Held<Self, Kernel>, u64), HandOverError<Self>> {
+        let mut id = 0;
+        let held = hand_over(
+            kernel,
+            owner,
+            self,
+            Leaf::IOMMU_SETUP,
+            |recorded| match recorded.list_tables(kernel.root()) {
+                Ok(tables) => {
+                    let answer;
+                    (answer, id) = kernel.seam().iommu_setup(reg_base, tables);
+                    answer
+                }
+                Err(answer) => answer,
+            },
+        )?;
+        Ok((held, id))
+    }
+}
+
+/// Calls TDH.IOMMU.CLEAR for the IOMMU with this id, whose tables are to be released. Sleeps.
+pub(crate) fn clear<'id>(kernel: &Kernel, id: u64, tables: Recorded<'id, Blocks>) -> Answer<'id> {
+    // A copy of the list, so that a TDX Module which only checks the operand passes too.
+    match tables.list_tables(kernel.root()) {
+        Ok(tables) => kernel.seam().iommu_clear(id, tables),
+        Err(answer) => answer,
     }
 }
 
@@ -108,22 +145,9 @@ impl Iommu {
             NotSetUp::Failed(error)
         })?;
         let (got, all) = (tables.0.node(), tables.0.pages());
-        let mut id = 0;
-        let held = hand_over(
-            kernel,
-            &owner,
-            tables,
-            Leaf::IOMMU_SETUP,
-            |recorded| match recorded.list_tables(kernel.root()) {
-                Ok(tables) => {
-                    let (answer, answered) = kernel.seam().iommu_setup(reg_base, tables);
-                    id = answered;
-                    answer
-                }
-                Err(answer) => answer,
-            },
-        );
-        let held = held.map_err(|error| not_set_up(&owner, error))?;
+        let (held, id) = tables
+            .set_up(kernel, &owner, reg_base)
+            .map_err(|error| not_set_up(&owner, error))?;
         let Some(id) = room.take(kernel, &owner, Space::Iommu, id) else {
             if may_tell() {
                 pr_err!(
@@ -200,13 +224,7 @@ impl Drop for Iommu {
         };
         let (kernel, id) = (&self.kernel, self.id.give_up());
         let leaf = Leaf::IOMMU_CLEAR;
-        let released = release(kernel, leaf, tables, |recorded| {
-            // A copy of the list, so that a TDX Module which only checks the operand passes too.
-            match recorded.list_tables(kernel.root()) {
-                Ok(tables) => kernel.seam().iommu_clear(id, tables),
-                Err(answer) => answer,
-            }
-        });
+        let released = release(kernel, leaf, tables, |recorded| clear(kernel, id, recorded));
         if let Some(pages) = told(&self.owner, leaf, released) {
             if may_tell_news() {
                 pr_info!("{}: cleared, {} pages released\n", self.owner, pages);

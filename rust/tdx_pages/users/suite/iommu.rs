@@ -7,20 +7,19 @@ use kernel::prelude::*;
 #[kunit_tests(tdx_pages_iommu)]
 mod tests {
     use super::super::*;
-    use crate::custody::{
-        memory::Platform,
-        transitions::{
-            hand_over,
-            Held,
-            ReleaseError,
-            Settled,
-            Why, //
-        }, //
+    use crate::custody::transitions::{
+        Held,
+        ReleaseError,
+        Settled,
+        Why, //
     };
     use crate::mm::blocks::Node;
     use crate::platform::Kernel;
     use crate::users::{
-        iommu::Tables,
+        iommu::{
+            clear,
+            Tables, //
+        },
         registry::{
             Object,
             Owner, //
@@ -31,33 +30,12 @@ mod tests {
     fn set_up(kernel: &Kernel, reg_base: u64) -> Result<(Held<Tables, Kernel>, u64)> {
         let owner = Owner::new(&kernel.users().iommu, Object::RegBase(reg_base));
         let tables = Tables::new(usize::try_from(SINGLES)?, Node::Any)?;
-        let mut id = 0;
-        let held = hand_over(
-            kernel,
-            &owner,
-            tables,
-            Leaf::IOMMU_SETUP,
-            |recorded| match recorded.list_tables(kernel.root()) {
-                Ok(tables) => {
-                    let (answer, answered) = kernel.seam().iommu_setup(reg_base, tables);
-                    id = answered;
-                    answer
-                }
-                Err(answer) => answer,
-            },
-        );
-        Ok((held.map_err(|_| EIO)?, id))
+        tables.set_up(kernel, &owner, reg_base).map_err(|_| EIO)
     }
 
     /// Clears the IOMMU with this id; what did not come back as it must.
     fn settled(kernel: &Kernel, held: Held<Tables, Kernel>, id: u64) -> Result<Settled> {
-        let released = held.release(Leaf::IOMMU_CLEAR, |recorded| {
-            match recorded.list_tables(kernel.root()) {
-                Ok(tables) => kernel.seam().iommu_clear(id, tables),
-                Err(answer) => answer,
-            }
-        });
-        match released {
+        match held.release(Leaf::IOMMU_CLEAR, |tables| clear(kernel, id, tables)) {
             Err(ReleaseError::Settled(settled)) => Ok(settled),
             _ => Err(EIO),
         }

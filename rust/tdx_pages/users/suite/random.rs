@@ -14,13 +14,9 @@ use super::{
     *, //
 };
 use crate::abi::spdm::Management;
-use crate::custody::{
-    memory::Platform,
-    transitions::{
-        hand_over,
-        Held,
-        Why, //
-    }, //
+use crate::custody::transitions::{
+    Held,
+    Why, //
 };
 use crate::mm::{
     blocks::Node,
@@ -31,6 +27,7 @@ use crate::platform::Kernel;
 use crate::seam::profile::Profile;
 use crate::users::{
     iommu::{
+        clear,
         Iommu,
         Tables, //
     },
@@ -211,19 +208,7 @@ impl<'a> Thread<'a> {
         let (base, kernel) = (self.base(), self.kernel());
         let owner = Owner::new(self.crowd.registration.user(), Object::RegBase(base));
         let tables = Tables::new(SINGLES as usize, Node::Any)?;
-        let mut id = 0;
-        let leaf = Leaf::IOMMU_SETUP;
-        let held = hand_over(kernel, &owner, tables, leaf, |recorded| {
-            match recorded.list_tables(kernel.root()) {
-                Ok(tables) => {
-                    let answer;
-                    (answer, id) = kernel.seam().iommu_setup(base, tables);
-                    answer
-                }
-                Err(answer) => answer,
-            }
-        });
-        let held = held.map_err(|_| EIO)?;
+        let (held, id) = tables.set_up(kernel, &owner, base).map_err(|_| EIO)?;
         self.bare.push(Bare { id, held }, GFP_KERNEL)?;
         Ok(())
     }
@@ -240,12 +225,7 @@ impl<'a> Thread<'a> {
             1 if self.crowd.forgetful => core::mem::forget(held),
             2 => held.quarantine(Why::ReleaseFailed, leaf, Status::OPERAND_BUSY),
             3 => drop(held.release_by_reclaim()),
-            _ => drop(
-                held.release(leaf, |recorded| match recorded.list_tables(kernel.root()) {
-                    Ok(tables) => kernel.seam().iommu_clear(id, tables),
-                    Err(answer) => answer,
-                }),
-            ),
+            _ => drop(held.release(leaf, |tables| clear(kernel, id, tables))),
         }
     }
 
