@@ -55,7 +55,7 @@ impl Drop for Scarce {
 /// none.
 pub(super) fn allocate(pages: usize, alloc: impl FnOnce() -> u64) -> u64 {
     if pages > LARGEST.load(Relaxed) {
-        REFUSED.fetch_add(1, Relaxed);
+        book(0);
         return 0;
     }
     allocate_folio(pages, alloc)
@@ -63,33 +63,30 @@ pub(super) fn allocate(pages: usize, alloc: impl FnOnce() -> u64) -> u64 {
 
 /// The same for a folio, whose size is not ours to choose: how large a block may be is no matter.
 pub(super) fn allocate_folio(pages: usize, alloc: impl FnOnce() -> u64) -> u64 {
-    let left = LEFT.load(Relaxed);
-    let hpa = if pages <= left { alloc() } else { 0 };
-    if hpa == 0 {
-        REFUSED.fetch_add(1, Relaxed);
-        return 0;
-    }
-    if left != ANY {
-        LEFT.fetch_sub(pages, Relaxed);
-    }
-    OUT.fetch_add(pages, Relaxed);
+    let enough = pages <= LEFT.load(Relaxed);
+    let hpa = if enough { alloc() } else { 0 };
+    book(if hpa == 0 { 0 } else { pages });
     hpa
 }
 
 /// The same for single pages, of which `alloc` gives up to as many as it is asked for.
 pub(super) fn allocate_singles(count: usize, alloc: impl FnOnce(usize) -> usize) -> usize {
-    let left = LEFT.load(Relaxed);
-    let asked = count.min(left);
+    let asked = count.min(LEFT.load(Relaxed));
     let got = if asked > 0 { alloc(asked) } else { 0 };
+    book(got);
+    got
+}
+
+/// Books what somebody got who asked for pages: so many, or none.
+fn book(got: usize) {
     if got == 0 {
         REFUSED.fetch_add(1, Relaxed);
-        return 0;
+        return;
     }
-    if left != ANY {
+    if LEFT.load(Relaxed) != ANY {
         LEFT.fetch_sub(got, Relaxed);
     }
     OUT.fetch_add(got, Relaxed);
-    got
 }
 
 /// So many pages went back to the allocator.
