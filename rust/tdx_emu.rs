@@ -18,6 +18,10 @@ mod abi;
 mod bindings;
 #[path = "tdx_emu/debugfs.rs"]
 mod debugfs;
+#[cfg(TDX_PAGES_KUNIT)]
+#[macro_use]
+#[path = "tdx_emu/expect.rs"]
+mod expect;
 // tdx_pages wants more of it.
 #[allow(dead_code, unused_macros)]
 mod linux;

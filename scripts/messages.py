@@ -15,8 +15,9 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(TOP, "Documentation", "messages.rst")
 
 # The KUnit suites talk too; what they say is no promise to anybody.
-NOT_OURS = re.compile(r"/suite/|/suite\.rs$|/bench\.rs$|/planted\.rs$|/wrappers/|tdx_pages/emu\.rs$|/tests/"
-                      r"|/sim\.rs$|/reached\.rs$|_test\.c$|/test\.c$|^rust/host/")
+NOT_OURS = re.compile(r"/suite/|/suite\.rs$|/bench\.rs$|/planted\.rs$|/expect\.rs$|/wrappers/"
+                      r"|tdx_pages/emu\.rs$|/tests/|/sim\.rs$|/reached\.rs$|_test\.c$|/test\.c$"
+                      r"|^rust/host/")
 PRINTED = re.compile(r"\bpr_(emerg|alert|crit|err|warn|notice|info|debug)(?:_once|_ratelimited)?!?\(\s*"
                      r"((?:\"(?:[^\"\\]|\\.)*\"\s*)+)", re.S)
 LITERAL = re.compile(r"\"((?:[^\"\\]|\\.)*)\"", re.S)

@@ -32,24 +32,6 @@ mod tests {
     const FEATURES: u64 = 1 << 6 | 1 << 39;
     const WANTS_FLUSH: u64 = 1 << 23;
 
-    /// Returns an error unless both sides are equal: a failed `assert!` would run no destructor.
-    macro_rules! expect_eq {
-        ($left:expr, $right:expr) => {{
-            let (left, right) = ($left, $right);
-            if left != right {
-                let what = stringify!($left);
-                pr_err!(
-                    "line {}: {} is {:x?}, not {:x?}\n",
-                    line!(),
-                    what,
-                    left,
-                    right
-                );
-                return Err(EINVAL);
-            }
-        }};
-    }
-
     fn call(rax: u64, operands: [u64; 6]) -> (Status, Regs) {
         let [rcx, rdx, r8, r9, r10, r11] = operands;
         let mut regs = Regs {

@@ -43,25 +43,6 @@ mod tests {
 
     const KEYID: u64 = 3;
 
-    /// Returns an error unless both sides are equal: a failed `assert!` would run no destructor,
-    /// and these tests own pages.
-    macro_rules! expect_eq {
-        ($left:expr, $right:expr) => {{
-            let (left, right) = ($left, $right);
-            if left != right {
-                let what = stringify!($left);
-                pr_err!(
-                    "line {}: {} is {:?}, not {:?}\n",
-                    line!(),
-                    what,
-                    left,
-                    right
-                );
-                return Err(EINVAL);
-            }
-        }};
-    }
-
     fn page() -> Result<(Page, Hpa)> {
         let page = Page::alloc_page(GFP_KERNEL)?;
         // SAFETY: The page is a page.
