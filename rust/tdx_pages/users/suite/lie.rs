@@ -5,6 +5,7 @@
 use super::{
     chance::*,
     lives::*,
+    rounds::Rounds,
     *, //
 };
 use crate::emu::{
@@ -18,9 +19,6 @@ const PATIENCE: Delta = Delta::from_secs(1);
 
 /// And under one that does not.
 const IMPATIENCE: Delta = Delta::from_millis(3);
-
-/// Of the rounds that a short run lives, every so many-th is followed by a life without lies.
-const AGAIN: usize = 8;
 
 /// One lie, or an answer that is no lie.
 #[derive(Clone, Copy, Debug)]
@@ -131,28 +129,24 @@ pub(super) const OUTPUTS: [Leaf; 12] = [
     Leaf::PHYMEM_PAGE_RECLAIM,
 ];
 
-/// How rounds under lies went.
-pub(super) struct Rounds {
+/// Rounds under lies.
+pub(super) struct Lies {
     /// A short run lives one of so many.
     share: usize,
     /// Of those, which one.
     turn: usize,
-    /// Rounds, those in which something failed, and those with pages in quarantine.
-    pub(super) all: usize,
-    pub(super) ill: usize,
-    pub(super) quarantined: usize,
+    /// Those that were lived.
+    pub(super) rounds: Rounds,
 }
 
-impl Rounds {
+impl Lies {
     /// [`None`] if there is no software TDX Module.
     pub(super) fn new(share: usize) -> Result<Option<Self>> {
         Ok(Emu::begin().map(|_| Self {
             share: if long() { 1 } else { share },
             // CAST: 32 bits fit.
             turn: seed() as usize % share,
-            all: 0,
-            ill: 0,
-            quarantined: 0,
+            rounds: Rounds::default(),
         }))
     }
 
@@ -165,26 +159,18 @@ impl Rounds {
         let terms = Terms {
             pool: lie.pool(),
             patience: lie.patience(),
-            again: long() || self.all % AGAIN == 0,
+            again: self.rounds.again(),
         };
         let lived = live_on(life, terms, |emu: &Emu| lie.begin(emu), truth).inspect_err(|_| {
             pr_err!("lies: the round that failed: {:?} under {:?}\n", life, lie)
         })?;
         if let Some(lived) = lived {
-            self.all += 1;
-            self.ill += usize::from(!lived.well);
-            self.quarantined += usize::from(lived.quarantined > 0);
+            self.rounds.count(lived);
         }
         Ok(lived)
     }
 
     pub(super) fn print(&self, what: &str) {
-        pr_info!(
-            "lies: {}: {} rounds, {} did not go well, {} with pages in quarantine\n",
-            what,
-            self.all,
-            self.ill,
-            self.quarantined
-        );
+        pr_info!("lies: {}: {}\n", what, self.rounds);
     }
 }

@@ -56,7 +56,7 @@ mod tests {
     /// An interruption is no failure, wherever it comes.
     #[test]
     fn interrupted_once_anywhere() -> Result {
-        let Some(mut rounds) = Rounds::new(5)? else {
+        let Some(mut lies) = Lies::new(5)? else {
             return Ok(());
         };
         for life in SPEAKING {
@@ -64,7 +64,7 @@ mod tests {
                 let last = (leaf == Leaf::EXT_MEM_ADD).then_some(Interrupt::Last);
                 let at = (1..4).map(Interrupt::At);
                 for when in Iterator::chain(at, last) {
-                    let Some(lived) = rounds.live(life, Lie::Interrupt(leaf, when))? else {
+                    let Some(lived) = lies.live(life, Lie::Interrupt(leaf, when))? else {
                         continue;
                     };
                     expect_eq!(
@@ -74,7 +74,7 @@ mod tests {
                 }
             }
         }
-        rounds.print("interrupted");
+        lies.print("interrupted");
         Ok(())
     }
 
@@ -82,14 +82,14 @@ mod tests {
     /// but for metadata and the proof.
     #[test]
     fn without_entropy() -> Result {
-        let Some(mut rounds) = Rounds::new(5)? else {
+        let Some(mut lies) = Lies::new(5)? else {
             return Ok(());
         };
         for life in SPEAKING {
             for leaf in Leaf::ALL.iter().copied() {
                 for times in [ENTROPY_TRIES - 1, ENTROPY_TRIES] {
                     let lie = Lie::NoEntropy(leaf, times);
-                    let Some(lived) = rounds.live(life, lie)? else {
+                    let Some(lived) = lies.live(life, lie)? else {
                         continue;
                     };
                     let seen = times == ENTROPY_TRIES
@@ -98,13 +98,13 @@ mod tests {
                 }
             }
         }
-        rounds.print("no entropy");
+        lies.print("no entropy");
         Ok(())
     }
 
     #[test]
     fn busy_for_a_while_or_for_ever() -> Result {
-        let Some(mut rounds) = Rounds::new(5)? else {
+        let Some(mut lies) = Lies::new(5)? else {
             return Ok(());
         };
         for life in SPEAKING {
@@ -114,7 +114,7 @@ mod tests {
                     (u64::MAX, Status::SYS_BUSY),
                 ] {
                     let lie = Lie::Answer(leaf, 1, times, status);
-                    let Some(lived) = rounds.live(life, lie)? else {
+                    let Some(lived) = lies.live(life, lie)? else {
                         continue;
                     };
                     let borne = !matches!(leaf, Leaf::SYS_RD | Leaf::PHYMEM_PAGE_WBINVD);
@@ -124,15 +124,15 @@ mod tests {
                 }
             }
         }
-        rounds.print("busy");
-        expect!(rounds.ill > 0);
+        lies.print("busy");
+        expect!(lies.rounds.ill > 0);
         Ok(())
     }
 
     /// Success of what was not done; of the proof it cannot be told.
     #[test]
     fn success_of_nothing() -> Result {
-        let Some(mut rounds) = Rounds::new(4)? else {
+        let Some(mut lies) = Lies::new(4)? else {
             return Ok(());
         };
         for life in SPEAKING {
@@ -143,18 +143,18 @@ mod tests {
                 }
                 for nth in [1, 2] {
                     let lie = Lie::Answer(leaf, nth, 1, Status::SUCCESS);
-                    let _ = rounds.live(life, lie)?;
+                    let _ = lies.live(life, lie)?;
                 }
             }
         }
-        rounds.print("success of nothing");
-        expect!(rounds.ill > 0 && rounds.quarantined > 0);
+        lies.print("success of nothing");
+        expect!(lies.rounds.ill > 0 && lies.rounds.quarantined > 0);
         Ok(())
     }
 
     #[test]
     fn progress_stalls_goes_back_or_overshoots() -> Result {
-        let Some(mut rounds) = Rounds::new(2)? else {
+        let Some(mut lies) = Lies::new(2)? else {
             return Ok(());
         };
         for profile in [Profile::V2, Profile::Late] {
@@ -177,11 +177,11 @@ mod tests {
                     Progress::Word(0x1000),
                 ] {
                     let lie = Lie::Progress(when, lie);
-                    let _ = rounds.live(Life::Attach(profile), lie)?;
+                    let _ = lies.live(Life::Attach(profile), lie)?;
                 }
             }
         }
-        rounds.print("progress");
+        lies.print("progress");
         Ok(())
     }
 
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn outputs_of_something_else() -> Result {
-        let Some(mut rounds) = Rounds::new(23)? else {
+        let Some(mut lies) = Lies::new(23)? else {
             return Ok(());
         };
         for life in SPEAKING {
@@ -248,7 +248,7 @@ mod tests {
                         (Status::OPERAND_BUSY, Fault::Before),
                     ] {
                         let lie = Lie::Outputs(leaf, outputs, status, when);
-                        let Some(lived) = rounds.live(life, lie)? else {
+                        let Some(lived) = lies.live(life, lie)? else {
                             continue;
                         };
                         let undefined = matches!(outputs, Outputs::Stale | Outputs::Word(_));
@@ -259,14 +259,14 @@ mod tests {
                 }
             }
         }
-        rounds.print("outputs");
-        expect!(rounds.ill > 0);
+        lies.print("outputs");
+        expect!(lies.rounds.ill > 0);
         Ok(())
     }
 
     #[test]
     fn metadata_that_changes() -> Result {
-        let Some(mut rounds) = Rounds::new(17)? else {
+        let Some(mut lies) = Lies::new(17)? else {
             return Ok(());
         };
         for life in SPEAKING {
@@ -282,38 +282,38 @@ mod tests {
                 for value in [0, 1, 4, 512, 513, 0xffff, u64::MAX] {
                     for (nth, alternates) in [(1, false), (2, false), (2, true), (3, true)] {
                         let lie = Lie::Field(field, value, nth, alternates);
-                        let _ = rounds.live(life, lie)?;
+                        let _ = lies.live(life, lie)?;
                     }
                 }
             }
         }
-        rounds.print("metadata");
-        expect!(rounds.ill > 0);
+        lies.print("metadata");
+        expect!(lies.rounds.ill > 0);
         Ok(())
     }
 
     /// What ends something succeeds, and the TDX Module still owns the pages.
     #[test]
     fn success_while_still_owning() -> Result {
-        let Some(mut rounds) = Rounds::new(1)? else {
+        let Some(mut lies) = Lies::new(1)? else {
             return Ok(());
         };
         for life in SPEAKING {
             for reclaim in [false, true] {
-                let Some(lived) = rounds.live(life, Lie::Keep(reclaim))? else {
+                let Some(lived) = lies.live(life, Lie::Keep(reclaim))? else {
                     continue;
                 };
                 // The life of a session has an IOMMU, too.
                 expect!(lived.quarantined >= TABLE_PAGES);
             }
         }
-        rounds.print("kept");
+        lies.print("kept");
         Ok(())
     }
 
     #[test]
     fn ids_of_something_else() -> Result {
-        let Some(mut rounds) = Rounds::new(4)? else {
+        let Some(mut lies) = Lies::new(4)? else {
             return Ok(());
         };
         for life in SPEAKING {
@@ -323,18 +323,18 @@ mod tests {
                 Leaf::IDE_STREAM_CREATE,
             ] {
                 for id in [0, 1, 0x100, 0x101, 0x240, 0x500, u64::MAX] {
-                    let _ = rounds.live(life, Lie::Id(leaf, id))?;
+                    let _ = lies.live(life, Lie::Id(leaf, id))?;
                 }
             }
         }
-        rounds.print("ids");
-        expect!(rounds.ill > 0);
+        lies.print("ids");
+        expect!(lies.rounds.ill > 0);
         Ok(())
     }
 
     #[test]
     fn wrong_lists_of_released_pages() -> Result {
-        let Some(mut rounds) = Rounds::new(2)? else {
+        let Some(mut lies) = Lies::new(2)? else {
             return Ok(());
         };
         for life in SPEAKING {
@@ -351,20 +351,20 @@ mod tests {
                 Released::Word(u64::MAX),
                 Released::Unwritten,
             ] {
-                let Some(lived) = rounds.live(life, Lie::Released(lie))? else {
+                let Some(lived) = lies.live(life, Lie::Released(lie))? else {
                     continue;
                 };
                 // Whatever is said of them, each page is proved by itself.
                 expect_eq!((life, lived.quarantined), (life, 0));
             }
         }
-        rounds.print("lists");
+        lies.print("lists");
         Ok(())
     }
 
     #[test]
     fn chance() -> Result {
-        let Some(mut rounds) = Rounds::new(1)? else {
+        let Some(mut lies) = Lies::new(1)? else {
             return Ok(());
         };
         let most = if long() { MIXES } else { FEW_MIXES };
@@ -373,11 +373,11 @@ mod tests {
                 // The kernel log has it, for a life to be lived again.
                 let seed = u64::from(seed()) << 32 | n;
                 let per_mille = PER_MILLE[usize::try_from(n)? % PER_MILLE.len()];
-                let _ = rounds.live(life, Lie::Mix(seed, per_mille))?;
+                let _ = lies.live(life, Lie::Mix(seed, per_mille))?;
             }
         }
-        rounds.print("chance");
-        expect!(rounds.ill > rounds.all / 4 && rounds.ill < rounds.all);
+        lies.print("chance");
+        expect!(lies.rounds.ill > lies.rounds.all / 4 && lies.rounds.ill < lies.rounds.all);
         Ok(())
     }
 }

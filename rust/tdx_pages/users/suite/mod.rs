@@ -15,6 +15,7 @@ mod lives;
 mod pool;
 mod random;
 mod registry;
+mod rounds;
 mod session;
 mod sweep;
 mod threads;

@@ -6,14 +6,12 @@ use super::{
     answers::*,
     chance::*,
     lives::*,
+    rounds::Rounds,
     *, //
 };
 use crate::bindings;
 use crate::mm::scarce::Scarce;
 use core::cell::Cell;
-
-/// Of those that a short run lives, every so many-th is followed by one in which nothing goes wrong.
-const AGAIN: usize = 8;
 
 /// Pairs of things that fail, for each life: of a long run, and of a short one.
 const PAIRS: usize = 2000;
@@ -22,36 +20,9 @@ const FEW_PAIRS: usize = 20;
 /// Troubles that each SEAMCALL meets in a short run.
 const SHARE: usize = 2;
 
-/// Rounds of a sweep, counted.
-#[derive(Default)]
-struct Rounds {
-    all: usize,
-    ill: usize,
-    quarantined: usize,
-}
-
-impl Rounds {
-    /// Whether the next round is followed by one in which nothing goes wrong.
-    fn again(&self) -> bool {
-        long() || self.all % AGAIN == 0
-    }
-
-    fn count(&mut self, lived: Lived) {
-        self.all += 1;
-        self.ill += usize::from(!lived.well);
-        self.quarantined += usize::from(lived.quarantined > 0);
-    }
-
-    fn print(&self, what: &str, life: Life) {
-        pr_info!(
-            "sweep: {}: {:?}: {} rounds, {} did not go well, {} with pages in quarantine\n",
-            what,
-            life,
-            self.all,
-            self.ill,
-            self.quarantined
-        );
-    }
+/// Tells how those of one life went.
+fn print(what: &str, life: Life, rounds: &Rounds) {
+    pr_info!("sweep: {}: {:?}: {}\n", what, life, rounds);
 }
 
 /// One round; says which one it was if it fails.
@@ -135,7 +106,7 @@ mod tests {
                 }
                 rounds.count(lived);
             }
-            rounds.print("allocation", life);
+            print("allocation", life, &rounds);
             // Were none to fail, this would be no sweep.
             expect!(rounds.all > 5 && rounds.ill > 2);
         }
@@ -170,7 +141,7 @@ mod tests {
                 }
                 rounds.count(lived);
             }
-            rounds.print("pages", life);
+            print("pages", life, &rounds);
             expect!(rounds.ill > 2);
         }
         Ok(())
@@ -197,7 +168,7 @@ mod tests {
                 expect_eq!((lived.well, lived.quarantined), (true, 0));
                 rounds.count(lived);
             }
-            rounds.print("no large blocks", life);
+            print("no large blocks", life, &rounds);
         }
         Ok(())
     }
@@ -236,7 +207,7 @@ mod tests {
                     turn += 1;
                 }
             }
-            rounds.print("SEAMCALL", life);
+            print("SEAMCALL", life, &rounds);
             expect!(rounds.ill > 10 && rounds.quarantined > 2);
         }
         Ok(())
@@ -276,7 +247,7 @@ mod tests {
                 };
                 rounds.count(lived);
             }
-            rounds.print("allocation and SEAMCALL", life);
+            print("allocation and SEAMCALL", life, &rounds);
         }
         Ok(())
     }
@@ -316,7 +287,7 @@ mod tests {
                 };
                 rounds.count(lived);
             }
-            rounds.print("two SEAMCALLs", life);
+            print("two SEAMCALLs", life, &rounds);
         }
         Ok(())
     }
