@@ -404,10 +404,10 @@ impl Seam {
             level,
             epoch,
         } = &mut found;
-        let hpa = page.get();
-        // SAFETY: The outputs outlive the call, and nothing else is written.
-        let call =
-            || unsafe { bindings::tdh_phymem_page_rdmd(hpa, page_type, owner, level, epoch) };
+        let call = || {
+            // SAFETY: The outputs outlive the call, and nothing else is written.
+            unsafe { bindings::tdh_phymem_page_rdmd(page.get(), page_type, owner, level, epoch) }
+        };
         match self.once(Leaf::PHYMEM_PAGE_RDMD, call) {
             status if status.is_success() => Ok(found),
             status => Err(status),

@@ -99,9 +99,8 @@ unsafe impl Attempts for Calls<'_> {
         let mut outputs = [0; 2];
         // SAFETY: Operands are made of lists and pages that custody named, by the leaves of this
         // seam alone; their root page stays borrowed, or is kept away, until the end.
-        let status = self
-            .seam
-            .once(self.call.leaf(), || unsafe { self.call.make(&mut outputs) });
+        let call = || unsafe { self.call.make(&mut outputs) };
+        let status = self.seam.once(self.call.leaf(), call);
         (status, outputs)
     }
 

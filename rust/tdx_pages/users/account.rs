@@ -2,6 +2,7 @@
 
 //! The pages of one user, counted.
 
+use core::cmp::Ordering;
 use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
@@ -137,10 +138,10 @@ impl Account {
     /// between them was released; without a former gauge the pages are handed over now.
     pub(crate) fn book(&self, before: Option<(Gauge, usize)>, now: Option<(Gauge, usize)>) {
         let (had, has) = (before.map_or(0, |b| b.1), now.map_or(0, |n| n.1));
-        if has > had {
-            self.peak.raise(self.on_record.grow(has - had));
-        } else if has < had {
-            self.on_record.sub(had - has);
+        match has.cmp(&had) {
+            Ordering::Greater => self.peak.raise(self.on_record.grow(has - had)),
+            Ordering::Less => self.on_record.sub(had - has),
+            Ordering::Equal => (),
         }
         if let Some((gauge, pages)) = now {
             self.gauge(gauge).add(pages);
