@@ -13,9 +13,10 @@ struct seq_file;
 struct tdx_pages_worker;
 
 /* mm.c: memory by HPA; 0 is no page that the allocator would give. */
+unsigned int tdx_pages_largest_order(unsigned int most, int nid);
 u64 tdx_pages_alloc_block(unsigned int order, int nid, bool zero);
 size_t tdx_pages_alloc_singles(u64 *hpas, size_t count, int nid);
-void tdx_pages_free_singles(const u64 *hpas, size_t count);
+size_t tdx_pages_free_singles(const u64 *hpas, size_t count);
 void tdx_pages_free_block(u64 hpa, unsigned int order);
 void tdx_pages_split_block(u64 hpa, unsigned int order);
 u64 tdx_pages_alloc_folio(unsigned int order, int nid);

@@ -7,6 +7,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
+#include <linux/unroll.h>
 #include <linux/vmalloc.h>
 
 #include <tdx_pages/helpers.h>
@@ -43,6 +44,43 @@ static gfp_t block_gfp(unsigned int order, bool zero)
 	return gfp;
 }
 
+/* The largest order up to @most of which a node has a free block; 0 if there is none. */
+static unsigned int largest_of(int nid, unsigned int most)
+{
+	const struct zone *zone = NODE_DATA(nid)->node_zones + ZONE_NORMAL;
+	unsigned int largest = 0, order;
+
+	for (; largest < most && zone >= NODE_DATA(nid)->node_zones; zone--) {
+		if (!populated_zone(zone))
+			continue;
+		for (order = MAX_PAGE_ORDER; order > largest; order--)
+			if (READ_ONCE(zone->free_area[order].nr_free))
+				largest = order;
+	}
+
+	return min(largest, most);
+}
+
+/*
+ * The largest order up to @most in which there are pages, at a glance; nodes as
+ * below.  A large block that is asked for in vain is more than lost time: the
+ * allocator believes that memory runs low, and takes back what it keeps for each
+ * CPU.  Any context.
+ */
+unsigned int tdx_pages_largest_order(unsigned int most, int nid)
+{
+	unsigned int largest;
+	int other;
+
+	nid = usable_node(nid);
+	largest = largest_of(nid, most);
+	if (largest < most)
+		for_each_online_node(other)
+			largest = max(largest, largest_of(other, most));
+
+	return largest;
+}
+
 /*
  * 2^@order pages in one piece, not compound; on @nid if it is not negative and
  * has them, else where there are.  0 if there are none.  May sleep.
@@ -69,19 +107,26 @@ size_t tdx_pages_alloc_singles(u64 *hpas, size_t count, int nid)
 	count = min_t(size_t, count, SINGLES);
 	memset(pages, 0, count * sizeof(*pages));
 	got = alloc_pages_bulk_node(block_gfp(0, false), usable_node(nid), count, pages);
+	unrolled_count(4)
 	for (i = 0; i < got; i++)
 		hpas[i] = page_to_phys(pages[i]);
 
 	return got;
 }
 
-/* Any context; takes its time. */
-void tdx_pages_free_singles(const u64 *hpas, size_t count)
+/*
+ * Frees single pages, up to @count, from the first place on and up to the first word
+ * that is no HPA of a page.  How many they were.  Any context; takes its time.
+ */
+size_t tdx_pages_free_singles(const u64 *hpas, size_t count)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++)
+	unrolled_count(4)
+	for (i = 0; i < count && PAGE_ALIGNED(hpas[i]); i++)
 		__free_page(phys_to_page(hpas[i]));
+
+	return i;
 }
 
 /* Any context. */

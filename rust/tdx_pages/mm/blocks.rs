@@ -46,9 +46,12 @@ impl Node {
 /// - Each record names a block of 2^n pages, n at most 9, from the page allocator, owned by this
 ///   value alone.
 /// - The first `folios` records are folios; the others are not compound.
+/// - `pages` is the number of pages of all records.
 pub(crate) struct Blocks {
     records: Records,
-    folios: usize,
+    // Both fit in what the number of records takes: who uses this memory keeps it by value.
+    folios: u32,
+    pages: u32,
 }
 
 /// By how many orders blocks become smaller when there are none.
@@ -104,6 +107,7 @@ impl Blocks {
         Self {
             records: Records::NONE,
             folios: 0,
+            pages: 0,
         }
     }
 
@@ -124,9 +128,16 @@ impl Blocks {
     }
 
     fn add_pages(&mut self, mut largest: u32, pages: usize, node: Node) -> Result {
+        // All that is counted below fits.
+        let sum = self.pages.checked_add(u32::try_from(pages)?);
+        sum.ok_or(EOVERFLOW)?;
         let mut left = pages;
         while left > 0 {
-            let order = largest.min(order(left));
+            let order = match largest.min(order(left)) {
+                0 => 0,
+                // SAFETY: No preconditions.
+                most => unsafe { bindings::tdx_pages_largest_order(most, node.raw()) },
+            };
             if order == 0 && left > 1 {
                 left -= self.add_singles(left, node)?;
                 continue;
@@ -141,8 +152,7 @@ impl Blocks {
             let alloc = || super::scarce::allocate(1 << order, alloc);
             let hpa = alloc();
             if hpa == 0 {
-                // An eighth of it, from now on: what is not there now will not be there for the next,
-                // and each try that fails costs as much as several pages.
+                // An eighth of it, from now on: there are some, but not for us.
                 largest = match order {
                     0 => return Err(ENOMEM),
                     order => order.saturating_sub(STEP_DOWN),
@@ -171,33 +181,37 @@ impl Blocks {
         // below 2^52.
         match unsafe { self.records.append(most, fill) }? {
             0 => Err(ENOMEM),
-            got => Ok(got),
+            got => {
+                // CAST: No more than were asked for, of which `add_pages` knows that they fit.
+                self.pages += got as u32;
+                Ok(got)
+            }
         }
     }
 
-    /// Frees the single pages from block `index` on, up to the first block that is larger; not too many
-    /// in one go. How many.
+    /// Frees the single pages from block `index` on, up to the first block that is larger, or a folio;
+    /// not too many in one go. How many.
     ///
     /// # Safety
     ///
     /// They are the host's, and are not freed again.
     unsafe fn free_singles(&self, index: usize) -> usize {
-        let rest = self.blocks().get(index.max(self.folios)..);
-        let rest = rest.filter(|_| index >= self.folios).unwrap_or_default();
-        let singles = rest.iter().take(FREED_IN_ONE_GO);
-        let count = singles.take_while(|block| block.pages() == 1).count();
-        if count > 0 {
-            #[cfg(TDX_PAGES_KUNIT)]
-            super::scarce::freed(count);
-            // SAFETY: The word of a block of one page is its HPA; the caller promises that each is
-            // free to go. They are not compound and not split.
-            unsafe { bindings::tdx_pages_free_singles(rest.as_ptr().cast(), count) };
+        if index < self.folios() {
+            return 0;
         }
+        let rest = self.blocks().get(index..).unwrap_or_default();
+        let most = rest.len().min(FREED_IN_ONE_GO);
+        // SAFETY: There are so many words. That of a block of one page is its HPA, and that of a larger
+        // one is not page aligned; the caller promises that each is free to go. They are not
+        // compound and not split.
+        let count = unsafe { bindings::tdx_pages_free_singles(rest.as_ptr().cast(), most) };
+        #[cfg(TDX_PAGES_KUNIT)]
+        super::scarce::freed(count);
         count
     }
 
     /// Adds a block for which there is room in `records`.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, hpa: u64, pages: usize) -> Result {
         if hpa == 0 {
             return Err(ENOMEM);
@@ -209,6 +223,8 @@ impl Blocks {
             .ok_or(EFAULT)?;
         // INVARIANT: The block was allocated this moment, with a power of two for its pages.
         self.records.push(block)?;
+        // CAST: At most 512.
+        self.pages += pages as u32;
         Ok(())
     }
 
@@ -298,7 +314,14 @@ unsafe impl Memory for Blocks {
     }
 
     fn folios(&self) -> usize {
-        self.folios
+        // CAST: A larger type.
+        self.folios as usize
+    }
+
+    #[inline]
+    fn pages(&self) -> usize {
+        // CAST: A larger type.
+        self.pages as usize
     }
 
     unsafe fn free_block(&mut self, index: usize) {
@@ -308,7 +331,7 @@ unsafe impl Memory for Blocks {
         let hpa = block.hpa().get();
         #[cfg(TDX_PAGES_KUNIT)]
         super::scarce::freed(block.pages());
-        if index < self.folios {
+        if index < self.folios() {
             // SAFETY: The record names a folio whose only reference is ours, and the caller
             // promises that it is free to go and is not freed twice.
             unsafe { bindings::tdx_pages_free_folio(hpa) };
@@ -337,6 +360,7 @@ unsafe impl Memory for Blocks {
         // INVARIANT: Without records nothing is owned, and nothing is freed by `drop`.
         self.records.clear();
         self.folios = 0;
+        self.pages = 0;
     }
 }
 
