@@ -49,43 +49,55 @@ LOOPS = """
 The two loops
 =============
 
-As ``llvm-objdump -d`` shows them in ``tdx_pages.ko``, for each page. Filling a root page, in
-``custody::feed``; C takes 7 or 8 there, with its pointers loaded and made addresses::
+As ``llvm-objdump -d`` shows them in ``tdx_pages.ko``. Each has a loop for pages in a row and another for
+single ones. Filling a root page, in ``custody::feed``, two pages in a row at a time; C takes 7 or 8 for
+one, with its pointers loaded and made addresses::
 
-	cmpq  %r15, %r12	the end of this block?
-	jne
-	movq  %r12, %rcx	a copy, for the mask alone
-	addq  $0x1000, %r12	the next page
-	andq  %rdx, %rcx	an Hpa has no bits but those of an address: its invariant, made by a
+	movq  %rdx, %r15	the entry's number, for both
+	cmpq  $0x1ff, %rdx	within the root page?
+	ja
+	movq  %rbp, %rdx	a copy, for the mask alone
+	andq  %r10, %rdx	an Hpa has no bits but those of an address: its invariant, made by a
 				mask; what would prove that it is so already is not known here
-	movq  %rcx, (%rax,%rbx,8)	the entry
-	incq  %rbx
-	cmpq  $0x200, %rbx	the end of the root page, and the bound of the store in one
+	movq  %rdx, (%rax,%r15,8)	the entry
+	leaq  0x1(%r15), %rdx
+	cmpq  $0x1ff, %rdx
+	ja
+	leaq  0x1000(%rbp), %r9	the next page
+	andq  %r10, %r9
+	movq  %r9, 0x8(%rax,%r15,8)
+	jmp
+	addq  $0x2000, %rbp
+	incq  %rdx
+	addq  $-0x2, %r8	the end of the block?
 	je
 
-The copy and the mask could go, were the page's number kept in place of its address; then a shift
-would come. An unchecked address would save two of nine instructions and the type's promise.
+The masks and the bounds could go, were an address taken unchecked and an entry stored so: seven of 17, and
+the promises of two types. A single page takes 14: its block is read, and looked at for whether it is one.
 
-Proving a page, in ``custody::lent``; C takes 7 or 8::
+Proving a page in a row, in ``custody::lent``; C takes 14::
 
-	incq  %r15
-	cmpq  %r15, 0x38(%rsp)	the end of the run, of 16 pages at most
-	je
-	movq  0x98(%rsp), %rax	the number of the first page
-	leaq  (%rax,%r15), %rsi
-	movq  0xa0(%rsp), %rdi	the KeyID
+	movq  %r12, %rsi
+	shrq  $0xc, %rsi
+	movabsq $0xffffffffff, %rax
+	andq  %rax, %rsi	as above: the mask of an Hpa
+	movq  0x40(%rsp), %rdi	the KeyID
 	callq tdh_phymem_page_wbinvd_hkid
 	testq %rax, %rax	each status is looked at
-	je
-	movq  0x10(%rsp), %rax	the bits of the run
-	btsq  %r15, %rax	this page is proved
-	movq  %rax, 0x10(%rsp)
-	jmp
+	jne
+	orq   %rbx, %r15	this page is proved
+	movq  0x10(%rsp), %rdi
+	addq  %rbx, %rbx	the bit of the next one
+	addq  $0x1000, %r12
+	movq  %r15, %rdx
+	decq  %rbp	the end of the block, or of the run
+	jne
 
-The three moves from the stack and the one to it are registers that the way of a failed proof takes,
-which is inlined behind the loop; the jump is its place. They are five of 13, beside a WBINVD. For each
-16 pages there are some 40 more: the look at the static keys of two trace points, whether the system
-goes down, the RCU read section in which that is good, and the point where others may run.
+The mask, and three moves for the way of a failed proof, which is behind the loop, could go: five of 15,
+beside a WBINVD. A single page takes 23. For each 16 pages, in however many blocks, there are some 170
+more: the look at the static keys of two trace points, whether the system goes down, the RCU read section
+in which that is good, two looks at the time and the counter of proofs, the bits of the pages, and the
+point where others may run.
 
 One page
 ========

@@ -114,6 +114,33 @@ impl<'a> Hpas<'a> {
             end: 0,
         }
     }
+
+    /// The next `most` pages, or those that there are.
+    #[inline]
+    pub(crate) fn up_to(&mut self, most: usize) -> UpTo<'_, 'a> {
+        UpTo {
+            hpas: self,
+            left: most,
+        }
+    }
+
+    /// Begins a block.
+    #[inline(always)]
+    fn begin(&mut self, block: Block) {
+        self.next = block.hpa().get();
+        // CAST: At most 512. Below 2^52, or there at the most.
+        self.end = self.next + block.pages() as u64 * PAGE_SIZE;
+    }
+
+    /// The next page of the block that is gone through, of which there is one.
+    #[inline(always)]
+    fn step(&mut self) -> Hpa {
+        let page = Hpa::from_bits(self.next);
+        // It ends at 2^52 at the most, as the invariant of `Block` says, so nothing is cut off here,
+        // once for each page.
+        self.next = self.next.wrapping_add(PAGE_SIZE);
+        page
+    }
 }
 
 impl Iterator for Hpas<'_> {
@@ -123,15 +150,55 @@ impl Iterator for Hpas<'_> {
     fn next(&mut self) -> Option<Hpa> {
         if self.next == self.end {
             let block = self.blocks.next()?;
-            self.next = block.hpa().get();
-            // CAST: At most 512. Below 2^52, or there at the most.
-            self.end = self.next + block.pages() as u64 * PAGE_SIZE;
+            self.begin(*block);
         }
-        let page = Hpa::from_bits(self.next);
-        // It ends at 2^52 at the most, as the invariant of `Block` says, so nothing is cut off here,
-        // once for each page.
-        self.next = self.next.wrapping_add(PAGE_SIZE);
-        Some(page)
+        Some(self.step())
+    }
+}
+
+/// Some pages of [`Hpas`], which goes on behind them.
+///
+/// To be gone through by `for_each`: that has a loop for pages in a row, and another for single ones.
+pub(crate) struct UpTo<'h, 'a> {
+    hpas: &'h mut Hpas<'a>,
+    left: usize,
+}
+
+impl Iterator for UpTo<'_, '_> {
+    type Item = Hpa;
+
+    #[inline]
+    fn next(&mut self) -> Option<Hpa> {
+        self.left = self.left.checked_sub(1)?;
+        self.hpas.next()
+    }
+
+    #[inline(always)]
+    fn fold<T, F: FnMut(T, Hpa) -> T>(self, begin: T, mut f: F) -> T {
+        let Self { hpas: of, mut left } = self;
+        let mut hpas = of.clone();
+        let mut sum = begin;
+        while left > 0 {
+            if hpas.next == hpas.end {
+                let Some(block) = hpas.blocks.next() else {
+                    break;
+                };
+                if block.pages() == 1 {
+                    sum = f(sum, block.hpa());
+                    left -= 1;
+                    continue;
+                }
+                hpas.begin(*block);
+            }
+            // CAST: `usize` has 64 bits.
+            let row = left.min((hpas.end.wrapping_sub(hpas.next) / PAGE_SIZE) as usize);
+            for _ in 0..row {
+                sum = f(sum, hpas.step());
+            }
+            left -= row;
+        }
+        *of = hpas;
+        sum
     }
 }
 
@@ -176,6 +243,31 @@ mod tests {
             let hpas: Vec<u64> = block.hpas().map(Hpa::get).collect();
             let want: Vec<u64> = (0..n as u64).map(|i| 0x1_0000_0000 + i * 4096).collect();
             assert_eq!(hpas, want);
+        }
+    }
+
+    #[test]
+    fn some_of_the_pages_and_then_the_rest() {
+        let blocks = [
+            (0x1000, 1),
+            (0x9000, 4),
+            (0x2000, 1),
+            (HPA_MASK, 1),
+            (0x4000, 2),
+        ]
+        .map(|(first, pages)| Block::new(hpa(first), pages).unwrap());
+        let all: Vec<Hpa> = blocks.iter().copied().flat_map(Block::hpas).collect();
+        assert_eq!(Hpas::new(&blocks).collect::<Vec<_>>(), all);
+        for first in 0..=all.len() + 1 {
+            for second in 0..=all.len() + 1 {
+                let mut hpas = Hpas::new(&blocks);
+                let mut told: Vec<Hpa> = hpas.up_to(first).collect();
+                assert_eq!(told, all[..first.min(all.len())]);
+                hpas.up_to(second).for_each(|hpa| told.push(hpa));
+                assert_eq!(told, all[..(first + second).min(all.len())]);
+                let rest = &all[told.len()..];
+                assert_eq!(hpas.collect::<Vec<_>>(), rest, "{first}, {second}");
+            }
         }
     }
 }

@@ -163,9 +163,9 @@ unsafe impl Platform for World {
         }
     }
 
-    unsafe fn flush(&self, block: Block) {
+    unsafe fn flush(&self, blocks: &[Block]) {
         let mut world = self.0.borrow_mut();
-        for page in block.hpas() {
+        for page in blocks.iter().copied().flat_map(Block::hpas) {
             let known = &mut world.pages[page.pfn() as usize];
             assert!(!known.flushed, "page {page} is flushed twice");
             known.flushed = true;

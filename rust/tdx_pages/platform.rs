@@ -229,8 +229,8 @@ impl Host {
     }
 }
 
-// SAFETY: `prove` tells what the SEAMCALL said, and the ledger gives the memory of a record to one
-// caller at a time.
+// SAFETY: `prove` tells what the SEAMCALL said, `prove_run` that of each page, and the ledger gives the
+// memory of a record to one caller at a time.
 unsafe impl Platform for Kernel {
     type Memory = Blocks;
     type Bits = Bits;
@@ -244,9 +244,13 @@ unsafe impl Platform for Kernel {
     }
 
     #[inline]
-    unsafe fn prove_run(&self, first: Hpa, pages: usize, failed: impl FnMut(usize, Status)) -> u64 {
+    unsafe fn prove_run(
+        &self,
+        pages: impl Iterator<Item = Hpa>,
+        failed: impl FnMut(usize, Status),
+    ) -> u64 {
         // SAFETY: As this function's requirement.
-        unsafe { self.0.seam.phymem_pages_wbinvd(first, pages, failed) }
+        unsafe { self.0.seam.phymem_pages_wbinvd(pages, failed) }
     }
 
     unsafe fn reclaim(&self, page: Hpa) -> Status {
@@ -254,8 +258,11 @@ unsafe impl Platform for Kernel {
         unsafe { self.0.seam.phymem_page_reclaim(page) }
     }
 
-    unsafe fn flush(&self, block: Block) {
-        if self.0.clflush.load(Relaxed) {
+    unsafe fn flush(&self, blocks: &[Block]) {
+        if !self.0.clflush.load(Relaxed) {
+            return;
+        }
+        for block in blocks {
             // CAST: At most 512 pages.
             let bytes = block.pages() as u64 * PAGE_SIZE;
             // SAFETY: Custody names memory of the page allocator, which is mapped.

@@ -178,7 +178,7 @@ fn feed<P: Platform>(
     // Not by what `fill` says: a root page is not borrowed for nothing.
     while progress.taken < pages {
         let mut root = platform.root();
-        let window = hpas.by_ref().take(ROOT_ENTRIES).map(|hpa| hpa.get());
+        let window = hpas.up_to(ROOT_ENTRIES).map(|hpa| hpa.get());
         let Some(entries) = root.fill(window) else {
             return progress;
         };

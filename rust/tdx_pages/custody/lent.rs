@@ -14,6 +14,7 @@ use super::{
 use crate::abi::{
     block::{
         Block,
+        Hpas,
         MAX_BLOCK_PAGES, //
     },
     Hpa,
@@ -120,39 +121,34 @@ fn set_bit(words: &mut [u64], index: usize) {
     }
 }
 
-/// Puts those pages of a block to the proof that lie in `range` and are not back. `start` is the
-/// number of the block's first page.
-fn prove_block<P: Platform>(
+/// Puts those pages of `range` to the proof that are not back. `pages` gives them all in order, and
+/// does not stop before the last.
+fn prove_each<P: Platform>(
     platform: &P,
     bits: &mut [u64],
-    block: Block,
-    start: usize,
-    range: &Range<usize>,
+    mut pages: Hpas<'_>,
+    range: Range<usize>,
     failures: &mut Failures,
 ) {
-    let mut index = start.max(range.start);
-    let end = range.end.min(start + block.pages());
-    while index < end {
+    let mut index = range.start;
+    while index < range.end {
         // Bits of pages past the end of a shorter one are never set.
         let Some(word) = bits.get_mut(index / 64) else {
             return;
         };
-        // Pages of this block in a row that are not back and have their bits in this word.
+        // Pages in a row that are not back and have their bits in this word, in whatever blocks.
         let shift = index % 64;
         // CAST: At most 64.
         let not_back = (*word >> shift).trailing_zeros() as usize;
-        let run = not_back.min(64 - shift).min(end - index).min(RUN);
-        let Some(page) = block.page(index - start) else {
-            return;
-        };
+        let run = not_back.min(64 - shift).min(range.end - index).min(RUN);
         if run == 0 {
+            pages.next();
             index += 1;
             continue;
         }
         let failed = |at, status| failures.add(index + at, status);
-        // SAFETY: The callers name a block of theirs; the pages are in it, are not back and so not
-        // freed.
-        let proved = unsafe { platform.prove_run(page, run, failed) };
+        // SAFETY: The callers give pages of theirs; these are not back and so not freed.
+        let proved = unsafe { platform.prove_run(pages.up_to(run), failed) };
         // Whatever else is said: it is about these pages only, which are fewer than 64.
         *word |= (proved & !(u64::MAX << run)) << shift;
         index += run;
@@ -207,10 +203,8 @@ impl<P: Platform> Lent<P> {
 
     /// Flushes all of it from the caches, if the TDX Module asks for it.
     pub(super) fn flush(&self, platform: &P) {
-        for block in self.memory.blocks() {
-            // SAFETY: It is a block of this value.
-            unsafe { platform.flush(*block) };
-        }
+        // SAFETY: They are the blocks of this value.
+        unsafe { platform.flush(self.memory.blocks()) };
     }
 
     /// Notes that pages were never named in an operand that reached the TDX Module.
@@ -225,18 +219,9 @@ impl<P: Platform> Lent<P> {
     pub(super) fn prove(&mut self, platform: &P, range: Range<usize>) -> Option<Unproved> {
         pass();
         let mut failures = Failures::default();
-        let mut start = 0;
-        for block in self.memory.blocks() {
-            if start >= range.end {
-                break;
-            }
-            let end = start + block.pages();
-            if end > range.start {
-                let bits = self.bits.as_mut();
-                prove_block(platform, bits, *block, start, &range, &mut failures);
-            }
-            start = end;
-        }
+        let mut pages = self.memory.hpas();
+        pages.up_to(range.start).for_each(drop);
+        prove_each(platform, self.bits.as_mut(), pages, range, &mut failures);
         failures.first
     }
 
@@ -271,7 +256,8 @@ impl<P: Platform> Lent<P> {
     pub(super) fn retry(&mut self, platform: &P) -> (usize, Failures) {
         let mut failures = Failures::default();
         let freed = self.each_block(|bits, block, range| {
-            prove_block(platform, bits, block, range.start, &range, &mut failures);
+            let pages = Hpas::new(core::slice::from_ref(&block));
+            prove_each(platform, bits, pages, range, &mut failures);
         });
         (freed, failures)
     }

@@ -129,11 +129,14 @@ pub(crate) unsafe trait RootPage {
     #[inline]
     fn fill(&mut self, words: impl Iterator<Item = u64>) -> Option<Entries> {
         let room = self.words();
-        let mut n = 0;
-        for word in words {
-            *room.get_mut(n)? = word;
-            n += 1;
-        }
+        let mut n = 0_usize;
+        words.for_each(|word| {
+            if let Some(place) = room.get_mut(n) {
+                *place = word;
+            }
+            // There are not that many words, and a check would cost as much as the rest.
+            n = n.wrapping_add(1);
+        });
         Entries::new(n)
     }
 
@@ -195,8 +198,9 @@ pub(crate) type Entered<P> =
 ///
 /// # Safety
 ///
-/// [`Platform::prove`] tells success only if the proof succeeded; [`Platform::enter`] and
-/// [`Platform::take`] give the memory of a record to one caller at a time.
+/// [`Platform::prove`] tells success only if the proof succeeded; [`Platform::prove_run`] goes through
+/// all pages that it is given, in order; [`Platform::enter`] and [`Platform::take`] give the memory of
+/// a record to one caller at a time.
 pub(crate) unsafe trait Platform: Clone {
     /// The memory that is handed over.
     type Memory: Memory;
@@ -220,29 +224,25 @@ pub(crate) unsafe trait Platform: Clone {
     /// The page is one of [`Lent`], and nobody else accesses it.
     unsafe fn prove(&self, page: Hpa) -> Status;
 
-    /// The same on `pages` pages in a row from `first` on, at most 64, each by itself. Bit k of what
-    /// it gives is set if page k is proved; `failed` is told the others, and what was said of them.
+    /// The same on some pages, at most 64, each by itself. Bit k of what it gives is set if page k of
+    /// them is proved; `failed` is told the others, and what was said of them.
     ///
     /// # Safety
     ///
     /// As for [`Platform::prove`], for each of the pages.
     unsafe fn prove_run(
         &self,
-        first: Hpa,
-        pages: usize,
+        pages: impl Iterator<Item = Hpa>,
         mut failed: impl FnMut(usize, Status),
     ) -> u64 {
         let mut proved = 0;
-        for (index, n) in (0..pages).zip(0..64) {
-            let status = match first.checked_add_pages(n) {
-                // SAFETY: As this function's requirement.
-                Some(page) => unsafe { self.prove(page) },
-                None => Status::HOST_DOWN,
-            };
+        for (n, page) in (0..64).zip(pages) {
+            // SAFETY: As this function's requirement.
+            let status = unsafe { self.prove(page) };
             if status.is_success() {
                 proved |= 1 << n;
             } else {
-                failed(index, status);
+                failed(n, status);
             }
         }
         proved
@@ -255,12 +255,12 @@ pub(crate) unsafe trait Platform: Clone {
     /// As for [`Platform::prove`].
     unsafe fn reclaim(&self, page: Hpa) -> Status;
 
-    /// Flushes a block from the caches before it is handed over, if the TDX Module asks for it.
+    /// Flushes blocks from the caches before they are handed over, if the TDX Module asks for it.
     ///
     /// # Safety
     ///
-    /// The block is one of [`Lent`].
-    unsafe fn flush(&self, block: Block);
+    /// The blocks are those of [`Lent`].
+    unsafe fn flush(&self, blocks: &[Block]);
 
     /// Borrows a root page for one call; waits for one rather than fail.
     fn root(&self) -> Self::Root<'_>;

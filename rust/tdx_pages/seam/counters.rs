@@ -153,18 +153,29 @@ impl Counters {
         })
     }
 
-    /// Counts a SEAMCALL that began when [`ticks`] was `begin` and ended at `end`. Any context.
+    fn leaf(&self, leaf: Leaf) -> Option<&Counted> {
+        self.leaves.get(leaf.index()?)
+    }
+
+    /// Counts `calls` of a leaf in a row, of which the first began when [`ticks`] was `begin` and the
+    /// last ended at `end`: each of them with their mean. Any context.
     #[inline]
-    pub(super) fn count(&self, leaf: Leaf, status: Status, begin: u64, end: u64) {
-        let Some(counted) = leaf.index().and_then(|index| self.leaves.get(index)) else {
+    pub(super) fn took(&self, leaf: Leaf, calls: usize, begin: u64, end: u64) {
+        // Two CPUs may differ by little.
+        let all = end.saturating_sub(begin);
+        // CAST: `usize` has 64 bits.
+        let calls = calls as u64;
+        let (Some(counted), Some(each)) = (self.leaf(leaf), all.checked_div(calls)) else {
             return;
         };
-        // Two CPUs may differ by little.
-        let ns = self.scale.ns(end.saturating_sub(begin));
-        if let Some(bucket) = counted.took.get(bucket(ns)) {
-            bucket.add(1, Relaxed);
+        if let Some(bucket) = counted.took.get(bucket(self.scale.ns(each))) {
+            bucket.add(calls, Relaxed);
         }
-        if !status.is_success() {
+    }
+
+    /// Counts that a leaf answered other than by plain success. Any context.
+    pub(super) fn answered(&self, leaf: Leaf, status: Status) {
+        if let Some(counted) = self.leaf(leaf) {
             counted.answered(status);
         }
     }

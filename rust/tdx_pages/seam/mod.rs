@@ -152,24 +152,28 @@ impl Seam {
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
         let status = Status::from_raw(status);
-        self.answered(leaf, status, before, after);
+        self.counters.took(leaf, 1, before, after);
+        self.answered(leaf, status);
         if let Some(begin) = begin {
             trace::seamcall_ends(leaf, status, begin.elapsed());
         }
         status
     }
 
-    /// Takes note of what a leaf answered, and of when on the clock of [`ticks`] it was called and came
-    /// back.
+    /// Takes note of what a leaf answered.
     #[inline]
-    fn answered(&self, leaf: Leaf, status: Status, before: u64, after: u64) {
+    fn answered(&self, leaf: Leaf, status: Status) {
         #[cfg(TDX_PAGES_KUNIT)]
         crate::reached::answer(leaf, status);
-        self.counters.count(leaf, status, before, after);
         // The proofs of many pages come by here.
-        if status.is_success() {
-            return;
+        if !status.is_success() {
+            self.not_plain(leaf, status);
         }
+    }
+
+    #[cold]
+    fn not_plain(&self, leaf: Leaf, status: Status) {
+        self.counters.answered(leaf, status);
         // During an update TDH.SYS.RD is answered, but fields of TDX Connect are not readable. `[I]`
         if matches!(
             status.masked(),
@@ -301,64 +305,62 @@ impl Seam {
         status
     }
 
-    /// The same for `pages` pages in a row from `first` on, at most 64. Bit k of what it gives is set
-    /// if it succeeded for page k; `failed` is told the others, and their statuses. They should be
-    /// few: others wait meanwhile.
+    /// The same for some pages, at most 64. Bit k of what it gives is set if it succeeded for page k
+    /// of them; `failed` is told the others, and their statuses. They should be few: others wait
+    /// meanwhile.
     ///
     /// # Safety
     ///
     /// As for [`Seam::phymem_page_wbinvd`], for each of the pages.
+    #[inline]
     pub(crate) unsafe fn phymem_pages_wbinvd(
         &self,
-        first: Hpa,
-        pages: usize,
+        pages: impl Iterator<Item = Hpa>,
         mut failed: impl FnMut(usize, Status),
     ) -> u64 {
-        let each = |n| Hpa::from_bits(first.get() + n * PAGE_SIZE);
         let mut proved = 0;
-        let all = (0..pages).zip(0..64);
-        if trace::proofs_are_seen() {
-            for (index, n) in all {
+        // What is to be done after each proof is not done for many.
+        if self.pw_mce || trace::proofs_are_seen() {
+            for (n, page) in (0..64).zip(pages) {
                 // SAFETY: As this function's requirement.
-                let status = unsafe { self.phymem_page_wbinvd(each(n)) };
+                let status = unsafe { self.phymem_page_wbinvd(page) };
                 if status.is_success() {
                     proved |= 1 << n;
                 } else {
-                    failed(index, status);
+                    failed(n, status);
                 }
             }
             return proved;
         }
         let leaf = Leaf::PHYMEM_PAGE_WBINVD;
-        let (keyid, pfn) = (u64::from(self.keyid), first.pfn());
+        let keyid = u64::from(self.keyid);
+        // CAST: At most 64.
+        let number = |bit: u64| bit.trailing_zeros() as usize;
         let under_way = rcu::read_lock();
         if self.is_down() {
-            all.for_each(|(index, _)| failed(index, Status::HOST_DOWN));
+            let all = (0..64).zip(pages);
+            all.for_each(|(n, _)| failed(n, Status::HOST_DOWN));
             return 0;
         }
-        let mut before = ticks();
-        for (index, n) in all {
+        // The bit of the next page; none behind the last there is.
+        let mut bit = 1_u64;
+        let before = ticks();
+        pages.for_each(|page| {
             // SAFETY: The wrapper has no preconditions.
-            let raw = unsafe { bindings::tdh_phymem_page_wbinvd_hkid(keyid, pfn + n) };
+            let raw = unsafe { bindings::tdh_phymem_page_wbinvd_hkid(keyid, page.pfn()) };
             let status = Status::from_raw(raw);
-            let after = ticks();
-            self.answered(leaf, status, before, after);
-            before = after;
+            self.answered(leaf, status);
             if status.is_success() {
-                proved |= 1 << n;
+                proved |= bit;
             } else {
-                failed(index, status);
+                failed(number(bit), status);
             }
-        }
+            bit <<= 1;
+        });
+        self.counters.took(leaf, number(bit), before, ticks());
         drop(under_way);
         // SAFETY: Every function here may sleep.
         unsafe { bindings::tdx_pages_resched() };
-        if self.pw_mce {
-            for n in (0..64).filter(|n| proved >> n & 1 != 0) {
-                // SAFETY: As this function's requirement: the page is one of them, for its bit is set.
-                unsafe { self.flushed(each(n), Status::SUCCESS) };
-            }
-        }
         proved
     }
 
