@@ -358,6 +358,7 @@ struct crowd {
 	const struct side *side;
 	struct bench_counts counts;
 	struct completion *go;
+	struct completion ready;
 	unsigned long pages;
 	unsigned int lives;
 	unsigned int number;
@@ -370,6 +371,7 @@ static int in_crowd(void *data)
 	void *what = crowd->side->new(bench_context);
 	unsigned int i;
 
+	complete(&crowd->ready);
 	wait_for_completion(crowd->go);
 	bench_count_on(&crowd->counts);
 	crowd->ret = what ? 0 : -ENOMEM;
@@ -410,11 +412,14 @@ static int crowd(const struct side *side, unsigned int threads, unsigned long pa
 			.side = side, .go = &go, .pages = pages, .lives = lives,
 			.number = i,
 		};
+		init_completion(&members[i].ready);
 		members[i].task = kthread_run(in_crowd, &members[i], "bench/%u", i);
 		if (IS_ERR(members[i].task)) {
 			ret = PTR_ERR(members[i].task);
 			break;
 		}
+		/* One that is stopped before it has begun never does. */
+		wait_for_completion(&members[i].ready);
 	}
 	threads = i;
 	complete_all(&go);

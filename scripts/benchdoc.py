@@ -245,7 +245,12 @@ def document(sizes, first, second, cold, scattered, clock, crowd, counts, loads)
            counts_table(counts),
            section("Several threads", "Each creates, sets up, clears and frees IOMMU tables, 100"
                    " times, on 2 emulated CPUs; mutexes for\neach life. A shared one was taken by"
-                   " another thread as well.\n", threads_table(crowd)),
+                   " another thread as well. Two of the seven are one and the same for all:\nof the"
+                   " leaves that the TDX Module resumes internally, of which IOMMU.SETUP and"
+                   " IOMMU.CLEAR are two, it\nlets one be under way at a time. What is more than two"
+                   " is an address that another thread has used\nbefore: that of a record that is"
+                   " freed by now, and of the ledger's book that goes with it.\n",
+                   threads_table(crowd)),
            section("Loading", "From ``insmod`` to \"ready\", in milliseconds of guest time with"
                    " an instruction a nanosecond, the\nsoftware TDX Module and its traps in it.\n",
                    load_table(loads)), LOOPS, COMPARABLE]
