@@ -43,6 +43,8 @@ unsigned int tdx_pages_possible_cpus(void);
 void tdx_pages_resched(void);
 u64 tdx_pages_ticks(void);
 unsigned int tdx_pages_tsc_khz(void);
+unsigned long tdx_pages_jiffies(void);
+u64 tdx_pages_ns_since(unsigned long then);
 bool tdx_pages_may_tell(void);
 bool tdx_pages_may_tell_news(void);
 bool tdx_pages_may_tell_misuse(void);

@@ -5,6 +5,7 @@
 #include <linux/acpi.h>
 #include <linux/cpufeature.h>
 #include <linux/cpumask.h>
+#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/numa.h>
 #include <linux/processor.h>
@@ -134,4 +135,16 @@ u64 tdx_pages_ticks(void)
 unsigned int tdx_pages_tsc_khz(void)
 {
 	return tsc_khz;
+}
+
+/* The kernel's coarse clock, which takes no more than a load to read.  Any context. */
+unsigned long tdx_pages_jiffies(void)
+{
+	return jiffies;
+}
+
+/* Nanoseconds since it was @then. */
+u64 tdx_pages_ns_since(unsigned long then)
+{
+	return jiffies_to_nsecs(jiffies - then);
 }

@@ -2,6 +2,7 @@
 
 //! One object that was handed over; see [`ledger`](super::ledger).
 
+mod moment;
 mod shown;
 
 pub(crate) use self::shown::Shown;
@@ -48,11 +49,10 @@ use kernel::{
     },
     time::{
         delay::fsleep,
-        Delta,
-        Instant,
-        Monotonic, //
+        Delta, //
     }, //
 };
+use moment::Moment;
 
 /// How often the last try is made again for pages whose proof met a TDX Module that was busy, and
 /// after what pause.
@@ -93,7 +93,7 @@ struct Cell {
     closed: bool,
     // When it came into the state it is in, but for what was dropped: that keeps no time, since it
     // may be dropped in any context.
-    since: Instant<Monotonic>,
+    since: Moment,
     // How often it was tried again.
     tries: u32,
 }
@@ -200,7 +200,7 @@ impl Record {
                 lent: None,
                 booked: None,
                 closed: false,
-                since: Instant::now(),
+                since: Moment::now(),
                 tries: 0,
             }),
         })
@@ -257,7 +257,7 @@ impl Record {
         self.tell(&lent, state);
         let mut cell = self.cell.lock();
         cell.book(self, booked);
-        cell.since = Instant::now();
+        cell.since = Moment::now();
         if cell.closed {
             drop(cell);
             let why = match state {
