@@ -108,9 +108,8 @@ the allocator's own floor in this kernel, however little is done beside it. A sl
 below it, but a page in quarantine would keep its seven neighbours.
 
 Handing over and releasing one page takes what C does not do at all: a record that is allocated and
-freed (310), the user's account (230), two looks at the clock for the age of a state (95), a root page
-borrowed and returned (105), the counters and times of SEAMCALLs (110), and moves between them. None of
-it grows with the pages. So the whole life of 16 pages is not at a third of C's yet: from there on it
+freed (310), the user's account (230), a root page borrowed and returned (105), the counters and times of
+SEAMCALLs (130), and moves between them. None of it grows with the pages. So the whole life of 16 pages is not at a third of C's yet: from there on it
 falls.
 """
 
