@@ -8,6 +8,7 @@
  * each instruction.
  */
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -30,6 +31,8 @@
 #include <tdx_pages/seamcall.h>
 
 #define RESULTS		(4 << 20)
+/* Microseconds, of which no small number makes a tick. */
+#define OFF_BEAT	97
 /* A control call of tdx_emu.ko, of which a real TDX Module knows nothing. */
 #define CONTROL		(0xe5ULL << 24)
 #define PING		0
@@ -289,6 +292,8 @@ static int rounds(const struct job *job, unsigned long pages, unsigned int n, co
 		for (i = 0; i < ARRAY_SIZE(sides) && !ret; i++) {
 			unsigned int who = strstr(mode, "rival") ? !i : i;
 
+			/* Lest a tick of the timer fall into the same step each time. */
+			udelay(OFF_BEAT * (round + i));
 			ret = one_round(&sides[who], job, pages, round, count);
 			if (ret)
 				pr_err("tdx_pages_bench: %s of %lu pages by %s: %d\n", job->name,
