@@ -36,6 +36,24 @@ if [ ! -e "$tree/Makefile" ] || [ ! -e "$tree/.config" ]; then
 	finish
 fi
 
+# An older kernel lacks what no configuration gives it.  A newer one is let go on,
+# since nothing in the modules asks for the version.
+release=$(cat "$tree/include/config/kernel.release" 2>/dev/null || true)
+if [[ $release =~ ^[0-9]+\.[0-9]+ ]]; then
+	series=${BASH_REMATCH[0]}
+	known=$("$top/scripts/series.sh" --known)
+	oldest=${known##* }
+	if [[ " $known " = *" $series "* ]]; then
+		:
+	elif [ "$(printf '%s\n' "$series" "$oldest" | sort -V | head -n 1)" = "$series" ]; then
+		fault "it is older than Linux $oldest" \
+			"the kernel in $tree is Linux $release, and $oldest is the oldest that will do: give a tree of one of these, patched and built (Documentation/kernel-tree.rst): $known"
+		finish
+	elif [ -z "$brief" ]; then
+		say "Linux $series is not one of those that are known to work: $known"
+	fi
+fi
+
 has_rust=$(tree_option "$tree" CONFIG_RUST)
 if [ "$has_rust" != y ]; then
 	fault "no CONFIG_RUST" \

@@ -281,7 +281,9 @@ def tree_cases():
     patch = os.path.join(os.path.dirname(SCRIPTS), PATCH)
     with open(patch) as file:
         symbols = re.findall(r"^\+EXPORT_SYMBOL_FOR_\w+\((\w+)", file.read(), re.M)
+    release = "include/config/kernel.release"
     good = {"Makefile": "", ".config": FAKE_CONFIG % rustc, "rust/libkernel.rmeta": "",
+            release: "7.3.4-local\n",
             "Module.symvers": "".join("0x0\t%s\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:kvm,tdx_pages\n"
                                       % symbol for symbol in symbols if symbol != "symbol")}
 
@@ -308,6 +310,8 @@ def tree_cases():
     for what, change, wanted in (
             ("no kernel build dir", {"Makefile": None}, "not a kernel build dir.*KDIR="),
             ("no configuration", {".config": None}, "not a kernel build dir.*KDIR="),
+            ("an older kernel", {release: "6.1.0-56-amd64\n", ".config": "CONFIG_X=y\n"},
+             "is Linux 6.1.0-56-amd64, and 7.2 is the oldest that will do: give"),
             ("no CONFIG_RUST", without(".config", "CONFIG_RUST=y\n"),
              "no CONFIG_RUST: .*rustavailable"),
             ("no Rust artefacts", {"rust/libkernel.rmeta": None}, "rust/libkernel.rmeta.*: build"),
@@ -325,7 +329,15 @@ def tree_cases():
             len(lines) == 1 and bool(re.search(wanted, lines[0]))
     lines = told({".config": "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n"})
     yield "a kernel tree with two things wrong: a line for each", len(lines) == 2
-    yield "a good kernel tree is taken in brief, too", told({}, "--brief") == []
+    yield "a kernel tree of 7.2, and one that does not tell its release, is taken", \
+        told({release: "7.2.12\n"}) == [] and told({release: None}) == []
+    yield "a newer kernel tree is taken, with a line that says so", \
+        [line.partition(":")[0] for line in told({release: "7.10.0\n"})[:-1]] == [
+            "Linux 7.10 is not one of those that are known to work"]
+    yield "a good kernel tree is taken in brief, too", told({}, "--brief") == [] \
+        and told({release: "7.10.0\n"}, "--brief") == []
+    yield "an older kernel tree: one line for dkms", \
+        told({release: "6.1.0\n"}, "--brief") == ["it is older than Linux 7.2"]
     yield "a kernel tree with two things wrong: one line for dkms", \
         told({".config": "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n"}, "--brief") == \
         ["no CONFIG_RUST, no CONFIG_INTEL_TDX_HOST"]
