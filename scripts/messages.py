@@ -3,16 +3,22 @@
 """The kernel modules' messages, and the table of them in Documentation/messages.rst.
 
 `make check` holds the one against the other: every message of the sources is in the table with its
-level, and nothing else is.  reached.py looks for them on the consoles.  By hand: prints the messages
+level, and nothing else is; and a line of the kernel log that any page quotes is said by the sources.
+reached.py looks for them on the consoles.  By hand: prints the messages
 of the sources, by kernel module.
 """
 
 import collections
+import glob
 import os
 import re
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(TOP, "Documentation", "messages.rst")
+# Other pages that quote the kernel log; what debugfs.rst quotes is said by scripts/tdx-pages.
+QUOTING = [path for path in [os.path.join(TOP, "README.md")]
+           + sorted(glob.glob(os.path.join(TOP, "Documentation", "*.rst")))
+           if path != PAGE and os.path.basename(path) != "debugfs.rst"]
 
 # The KUnit suites talk too; what they say is no promise to anybody.
 NOT_OURS = re.compile(r"/suite/|/suite\.rs$|/bench\.rs$|/planted\.rs$|/expect\.rs$|/wrappers/"
@@ -25,8 +31,9 @@ LITERAL = re.compile(r"\"((?:[^\"\\]|\\.)*)\"", re.S)
 ENTRY = re.compile(r"^``(.+)``\n    \*(\w+)\.\* \S", re.M)
 HEADING = re.compile(r"^(\S.*)\n(=+|-+)$", re.M)
 
-# A line of a kernel log that the page quotes; it goes on in lines that are further in.
-QUOTED = re.compile(r"^    (tdx_\w+): (.+(?:\n     +\S.*)*)", re.M)
+# A line of a kernel log that a page quotes, with ".." for what differs; it goes on in lines that are
+# further in.
+QUOTED = re.compile(r"^    (tdx_pages|tdx_emu): (.+(?:\n     +\S.*)*)", re.M)
 OPERAND = re.compile(r"(?<!\{)\{[^{}]*\}|%#?[a-z]*[A-Za-z]S?")
 
 Message = collections.namedtuple("Message", "module level text where")
@@ -83,7 +90,7 @@ def of_page(page):
 
 def quoted(page):
     """The (kernel module, text) of each line of a log in the page."""
-    return [(module, re.sub(r"\s+", " ", text)) for module, text in QUOTED.findall(page)]
+    return [(module, re.sub(r"\s+", " ", text).strip()) for module, text in QUOTED.findall(page)]
 
 
 def fixed(text):
@@ -94,6 +101,15 @@ def fixed(text):
 def pattern(text):
     """A regular expression for all that a message can become."""
     return re.compile(".*".join(map(re.escape, fixed(text))) + "$")
+
+
+def not_said(messages, page):
+    """The lines of a log in a page that no source says."""
+    # What has no words of its own would fit anything.
+    patterns = [(message.module, pattern(message.text)) for message in messages
+                if sum(map(len, fixed(message.text))) > 2]
+    return ["quoted, and said by no source: %s: %s" % (module, text) for module, text in quoted(page)
+            if not any(module == known and words.match(text) for known, words in patterns)]
 
 
 def faults(messages, page):
@@ -115,21 +131,24 @@ def faults(messages, page):
         times = sum(other == text for _, other in table)
         if times > len({level for level, other in said if other == text} or [0]):
             found.append("%d times in the table: %s" % (times, text))
-    # What has no words of its own would fit anything.
-    patterns = [(message.module, pattern(message.text)) for message in messages
-                if sum(map(len, fixed(message.text))) > 2]
-    found += ["quoted, and said by no source: %s: %s" % (module, text) for module, text in quoted(page)
-              if not any(module == known and words.match(text) for known, words in patterns)]
+    found += not_said(messages, page)
     if not table:
         found.append("the table is empty")
     return found
 
 
 def cases():
-    """The case for `make check`."""
+    """The cases for `make check`."""
+    messages = of_sources(sources())
     with open(PAGE, encoding="utf-8") as file:
-        wrong = faults(of_sources(sources()), file.read())
-    return [("every message is in Documentation/messages.rst", not wrong, wrong)]
+        wrong = faults(messages, file.read())
+    found = [("every message is in Documentation/messages.rst", not wrong, wrong)]
+    wrong = []
+    for path in QUOTING:
+        with open(path, encoding="utf-8") as file:
+            wrong += ["%s: %s" % (os.path.basename(path), line)
+                      for line in not_said(messages, file.read())]
+    return found + [("every line of the log that a page quotes is said", not wrong, wrong)]
 
 
 def main():
