@@ -4,9 +4,10 @@
 # which goes into quarantine.
 
 . /guest/lib.sh
-plan 22
+plan 25
 
-trace=/sys/kernel/debug/tracing
+trace=/sys/kernel/tracing
+mount -t tracefs tracefs $trace
 failed=0xc000030000000002 # TDX_PAGE_METADATA_INCORRECT on RDX
 sample=/tdx_pages_sample.ko
 
@@ -37,10 +38,21 @@ same "tried in vain" 1 "$(many 'tdx_pages_retried: sample session 0000:01:00.0: 
 same "proved" 1 "$(many 'tdx_pages_retried: sample session 0000:01:00.0: 3 pages proved, 0 left$')"
 same "the stream is back" 1 "$(many 'tdx_pages_back: sample stream 0 of 0000:01:00.0: 1 pages$')"
 same "SEAMCALLs of CONNECT, decoded" "3 1" \
-	"$(many 'tdx_pages_seamcall: TDH.SPDM.CONNECT answered TDX_SPDM_REQUEST ') $(many 'tdx_pages_seamcall: TDH.SPDM.CONNECT answered TDX_SUCCESS .success, 0x0000000000000000. .0x?0. after [0-9]+ ns$')"
+	"$(many 'tdx_pages_seamcall: TDH.SPDM.CONNECT answered TDX_SPDM_REQUEST ') $(many 'tdx_pages_seamcall: TDH.SPDM.CONNECT answered TDX_SUCCESS .success, 0x0000000000000000. after [0-9]+ ns$')"
 same "the SEAMCALL of DELETE" 1 \
 	"$(many 'tdx_pages_seamcall: TDH.SPDM.DELETE answered TDX_PAGE_METADATA_INCORRECT on RDX ')"
 same "proofs" 1 "$(many 'tdx_pages_proof: 0x[0-9a-f]+000: TDX_SUCCESS ' | sed 's/^[1-9][0-9]*$/1/')"
+
+scenario "a filter"
+check "the driver goes" rmmod tdx_pages_sample
+echo 'raw != 0 && leaf != "TDH.SYS.RD"' >$trace/events/tdx_pages/tdx_pages_seamcall/filter
+echo >$trace/trace
+check "a driver that leaks" insmod $sample scenario=leak
+# Since the reset the TDX Module has no extensions, and refuses the session.  That,
+# successes, and other events than SEAMCALLs:
+same "answers other than success are traced" "1 0 1" \
+	"$(many 'tdx_pages_seamcall: TDH.SPDM.CREATE answered TDX_CONNECT_INVALID_STATE ') \
+$(many 'tdx_pages_seamcall: .* answered TDX_SUCCESS ') $(many 'tdx_pages_held: ' | sed 's/^[1-9][0-9]*$/1/')"
 
 scenario "nobody listens"
 check "the driver goes" rmmod tdx_pages_sample

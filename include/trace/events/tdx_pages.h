@@ -3,6 +3,7 @@
  * Trace points of tdx_pages.ko: what becomes of pages, and each SEAMCALL.
  *
  * Texts come decoded from Rust: who owns an object, leaves and statuses by name.
+ * Such a text has the 64 bits of the status; raw is there for filters.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM tdx_pages
@@ -28,8 +29,8 @@ TRACE_EVENT(tdx_pages_seamcall,
 		__entry->raw = raw;
 		__entry->ns = ns;
 	),
-	TP_printk("%s answered %s (%#llx) after %llu ns", __get_str(leaf),
-		  __get_str(status), __entry->raw, __entry->ns)
+	TP_printk("%s answered %s after %llu ns", __get_str(leaf),
+		  __get_str(status), __entry->ns)
 );
 
 /* An object: who owns it, how many pages it is about, and what led to this. */
@@ -93,7 +94,7 @@ TRACE_EVENT(tdx_pages_proof,
 		__assign_str(status);
 		__entry->raw = raw;
 	),
-	TP_printk("%#llx: %s (%#llx)", __entry->hpa, __get_str(status), __entry->raw)
+	TP_printk("%#llx: %s", __entry->hpa, __get_str(status))
 );
 
 #endif /* _TRACE_TDX_PAGES_H */
