@@ -61,7 +61,7 @@ module! {
     name: "tdx_emu",
     authors: ["The tdx-pages developers"],
     description: "Software TDX Module that answers SEAMCALL where there is no TDX",
-    license: "GPL v2",
+    license: "GPL",
     params: {
         global_keyid: u32 {
             default: 32,
