@@ -7,6 +7,11 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tree.sh"
 
+# The kernel's Makefile would take one for several external modules.
+case ${KMAKE_DIR:-$top} in
+*[[:space:]:]*) die "the kernel's build system takes no blank or colon in the path of a module" \
+	"move ${KMAKE_DIR:-$top} to a directory without one" ;;
+esac
 if [ -n "${KDIR:-}" ]; then
 	"$top/scripts/check-tree.sh" "$KDIR" || exit 1
 	tree_env "$KDIR"

@@ -341,6 +341,12 @@ def tree_cases():
     yield "a kernel tree with two things wrong: one line for dkms", \
         told({".config": "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n"}, "--brief") == \
         ["no CONFIG_RUST, no CONFIG_INTEL_TDX_HOST"]
+    for name in ("a b", "a:b"):
+        done = subprocess.run([os.path.join(SCRIPTS, "kmake.sh"), "modules"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=dict(os.environ, KMAKE_DIR="/nonexistent/" + name, KDIR="/nonexistent"))
+        yield "sources in \"%s\": the cure" % name, done.returncode == 1 and \
+            "no blank or colon" in done.stdout and "move /nonexistent/" + name in done.stdout
 
 
 SOURCE = '''pr_err!("{}: {} pages lost\\n", owner, lost);
