@@ -31,9 +31,10 @@ tool_env() {
 		[ -x "$BINDGEN" ] || BINDGEN=$(command -v bindgen || echo "$BINDGEN")
 	fi
 	if [ -z "${RUST_LIB_SRC:-}" ]; then
-		RUST_LIB_SRC=$("$RUSTC" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library
+		# One that is not there is told of by who needs it.
+		RUST_LIB_SRC=$("$RUSTC" --print sysroot 2>/dev/null || true)/lib/rustlib/src/rust/library
 		if [ ! -d "$RUST_LIB_SRC/core" ]; then
-			RUST_LIB_SRC=/usr/src/rustc-$("$RUSTC" --version 2>/dev/null |
+			RUST_LIB_SRC=/usr/src/rustc-$({ "$RUSTC" --version 2>/dev/null || true; } |
 				awk '{print $2}')/library
 		fi
 	fi

@@ -341,6 +341,10 @@ def tree_cases():
     yield "a kernel tree with two things wrong: one line for dkms", \
         told({".config": "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n"}, "--brief") == \
         ["no CONFIG_RUST, no CONFIG_INTEL_TDX_HOST"]
+    done = subprocess.run(["bash", "-c", '. "%s/lib.sh"; tool_env; echo on' % SCRIPTS],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          env={"PATH": os.environ["PATH"], "RUSTC": "/nonexistent", "KDIR": "x"})
+    yield "a rustc that is not there ends no script in silence", done.stdout == "on\n"
     for name in ("a b", "a:b"):
         done = subprocess.run([os.path.join(SCRIPTS, "kmake.sh"), "modules"], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
