@@ -115,6 +115,9 @@ def initramfs(modules, scripts, table):
             archive.file("init", read(os.path.join(guest, name)), 0o755)
         elif name.endswith(".sh"):
             archive.file("guest/" + name, read(os.path.join(guest, name)))
+    for name in scripts:
+        if not os.path.exists(os.path.join(guest, name + ".sh")):
+            die("there is no %s.sh in %s" % (name, guest), "name one that is, without .sh")
     archive.file("guest/scripts", "".join(name + "\n" for name in scripts).encode())
     for name in MODULES:
         path = os.path.join(modules, name)
