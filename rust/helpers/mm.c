@@ -27,15 +27,17 @@ static int usable_node(int nid)
 /*
  * How hard to try.  A large block is a wish: what is not at hand is not waited
  * for, since a try that reclaims and compacts in vain costs as much as hundreds
- * of pages; no warning.  A single page may reclaim, but no page of ours is worth an OOM
- * kill: the TDX Module told how many there must be.
+ * of pages; no warning.  kswapd may be woken: without any reclaim page_owner would
+ * take us for somebody who cannot even allocate, and not list the pages.  A single
+ * page may reclaim, but no page of ours is worth an OOM kill: the TDX Module told
+ * how many there must be.
  */
 static gfp_t block_gfp(unsigned int order, bool zero)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
 
 	if (order)
-		gfp = (gfp | __GFP_NORETRY) & ~__GFP_RECLAIM;
+		gfp = (gfp | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM;
 	else
 		gfp |= __GFP_RETRY_MAYFAIL;
 	if (zero)
