@@ -4,7 +4,7 @@
 # which goes into quarantine.
 
 . /guest/lib.sh
-plan 25
+plan 26
 
 trace=/sys/kernel/tracing
 mount -t tracefs tracefs $trace
@@ -42,6 +42,7 @@ same "SEAMCALLs of CONNECT, decoded" "3 1" \
 same "the SEAMCALL of DELETE" 1 \
 	"$(many 'tdx_pages_seamcall: TDH.SPDM.DELETE answered TDX_PAGE_METADATA_INCORRECT on RDX ')"
 same "proofs" 1 "$(many 'tdx_pages_proof: 0x[0-9a-f]+000: TDX_SUCCESS ' | sed 's/^[1-9][0-9]*$/1/')"
+same "bugs of the host" 0 "$(state host_bugs)"
 
 scenario "a filter"
 check "the driver goes" rmmod tdx_pages_sample
