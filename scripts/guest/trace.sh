@@ -34,7 +34,9 @@ same "handed over" 1 "$(many "tdx_pages_hand_over: sample $session\$")"
 same "release begun" 1 "$(many "tdx_pages_release: sample $session\$" | sed 's/^[1-9][0-9]*$/1/')"
 same "into quarantine, with the cause" 1 \
 	"$(many "tdx_pages_quarantined: sample $session, release failed: TDH.SPDM.DELETE answered TDX_PAGE_METADATA_INCORRECT on RDX ")"
-same "tried in vain" 1 "$(many 'tdx_pages_retried: sample session 0000:01:00.0: 0 pages proved, 3 left$')"
+# On a slow machine it has been tried by itself, too.
+same "tried in vain" 1 "$(many 'tdx_pages_retried: sample session 0000:01:00.0: 0 pages proved, 3 left$' |
+	sed 's/^[1-9][0-9]*$/1/')"
 same "proved" 1 "$(many 'tdx_pages_retried: sample session 0000:01:00.0: 3 pages proved, 0 left$')"
 same "the stream is back" 1 "$(many 'tdx_pages_back: sample stream 0 of 0000:01:00.0: 1 pages$')"
 same "SEAMCALLs of CONNECT, decoded" "3 1" \
