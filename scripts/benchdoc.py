@@ -134,13 +134,15 @@ no more.
 On a TDX host
 =============
 
-``make bench HW=1`` runs on the machine itself, as root, with the kernel that is running: it builds, loads
-and measures with the real TDX Module, in cycles of the TSC, and makes the same table. The job ``create`` and
-TDH.PHYMEM.PAGE.WBINVD of a free page change nothing. Jobs that need the software TDX Module's forgetting are
-left out. What cannot be undone is done where it is asked for: with ``POOL=1`` loading hands the pool over, with
-``IOMMU=1`` it sets the IOMMUs up. How long each leaf took, as debugfs ``tdx_pages/seamcalls`` tells it, ends the
-output. It has been run up to where the hardware would answer. Nobody has published such figures yet. Please
-send the whole output, with the memory population, as an issue of this project.
+``make bench HW=1`` runs on the machine itself, as root, with the kernel that is running: it builds,
+loads and measures with the real TDX Module, in cycles of the TSC, and makes the same table. The job
+``create`` and TDH.PHYMEM.PAGE.WBINVD of a free page change nothing. Jobs that need the software TDX
+Module's forgetting are left out. What cannot be undone is done where it is asked for: with ``POOL=1``
+loading hands the pool over, with ``IOMMU=1`` it sets the IOMMUs up. How long each leaf took, as debugfs
+``tdx_pages/seamcalls`` tells it, ends the output. Where there is no TDX it says so and does nothing,
+which is as far as it has come here; the table was tried with what a boot in QEMU wrote. Nobody has
+published such figures yet. Please send the whole output, with the memory population, as an issue of
+this project.
 """
 
 
