@@ -19,6 +19,7 @@ bench=/sys/kernel/debug/tdx_pages_bench
 grep -qw tdx_host_platform /proc/cpuinfo || die \
 	"the kernel found no TDX platform here, so no SEAMCALL would be answered" \
 	"TDX is on in the BIOS, and the kernel runs with kvm_intel.tdx=1, when dmesg says \"virt/tdx: TDX-Module initialized\""
+command -v python3 >/dev/null || die "python3 is not there" "install it: it makes the table"
 [ -d "$kdir" ] || die "there is no $kdir" "name the running kernel's build directory with KDIR="
 ! grep -q '^tdx_pages ' /proc/modules || die "tdx_pages is loaded" "unload it first: rmmod tdx_pages"
 
