@@ -12,7 +12,7 @@
 
 #include <tdx_pages/helpers.h>
 
-/* How many single pages are taken at once: interrupts are off meanwhile. */
+/* How many single pages are taken at once: the CPU's list of pages is locked meanwhile. */
 #define SINGLES		512
 
 /* The node to ask; another if it cannot be. */
@@ -46,17 +46,49 @@ static gfp_t block_gfp(unsigned int order, bool zero)
 	return gfp;
 }
 
+/*
+ * Whether a zone gives us anything, above what it keeps for others: the lowest zones
+ * always have large blocks, which are not for us.
+ */
+static bool zone_gives(struct zone *zone)
+{
+	return populated_zone(zone) && zone_page_state(zone, NR_FREE_PAGES) >
+	       high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+}
+
+/*
+ * Whether blocks of an order are free for us.  Less than a pageblock of another
+ * migrate type is not: the allocator looks at each page of the pageblock before it
+ * takes such a block from there, which costs more than single pages.
+ */
+static bool area_gives(const struct zone *zone, unsigned int order)
+{
+	const struct free_area *area = &zone->free_area[order];
+	int type;
+
+	if (!READ_ONCE(area->nr_free))
+		return false;
+	/* That of GFP_KERNEL. */
+	if (!list_empty(&area->free_list[MIGRATE_UNMOVABLE]))
+		return true;
+	for (type = 0; order >= pageblock_order && type < MIGRATE_PCPTYPES; type++)
+		if (!list_empty(&area->free_list[type]))
+			return true;
+
+	return false;
+}
+
 /* The largest order up to @most of which a node has a free block; 0 if there is none. */
 static unsigned int largest_of(int nid, unsigned int most)
 {
-	const struct zone *zone = NODE_DATA(nid)->node_zones + ZONE_NORMAL;
+	struct zone *zone = NODE_DATA(nid)->node_zones + ZONE_NORMAL;
 	unsigned int largest = 0, order;
 
 	for (; largest < most && zone >= NODE_DATA(nid)->node_zones; zone--) {
-		if (!populated_zone(zone))
+		if (!zone_gives(zone))
 			continue;
 		for (order = MAX_PAGE_ORDER; order > largest; order--)
-			if (READ_ONCE(zone->free_area[order].nr_free))
+			if (area_gives(zone, order))
 				largest = order;
 	}
 
@@ -78,7 +110,8 @@ unsigned int tdx_pages_largest_order(unsigned int most, int nid)
 	largest = largest_of(nid, most);
 	if (largest < most)
 		for_each_online_node(other)
-			largest = max(largest, largest_of(other, most));
+			if (other != nid)
+				largest = max(largest, largest_of(other, most));
 
 	return largest;
 }

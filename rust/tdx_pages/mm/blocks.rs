@@ -57,6 +57,10 @@ pub(crate) struct Blocks {
 /// By how many orders blocks become smaller when there are none.
 const STEP_DOWN: u32 = 3;
 
+/// Blocks of a smaller order are not looked for in what is left of scattered memory: a pair of pages
+/// costs more than two from the bulk allocator.
+const LEAST: u32 = 2;
+
 /// After so many blocks of freeing others may run.
 const FREED_IN_ONE_GO: usize = 512;
 
@@ -133,12 +137,13 @@ impl Blocks {
         sum.ok_or(EOVERFLOW)?;
         let mut left = pages;
         while left > 0 {
-            let order = match largest.min(order(left)) {
+            let most = largest.min(order(left));
+            let order = match most {
                 0 => 0,
                 // SAFETY: No preconditions.
-                most => unsafe { bindings::tdx_pages_largest_order(most, node.raw()) },
+                _ => unsafe { bindings::tdx_pages_largest_order(most, node.raw()) },
             };
-            if order == 0 && left > 1 {
+            if left > 1 && (order == 0 || order < most.min(LEAST)) {
                 left -= self.add_singles(left, node)?;
                 continue;
             }
