@@ -4,7 +4,7 @@
 # on does.  A unit's IOMMU_MT is 12 pages here.
 
 . /guest/lib.sh
-plan 182
+plan 186
 
 # Statuses that are final: not to be tried again.
 failed=0xc000030000000002 # TDX_PAGE_METADATA_INCORRECT on RDX
@@ -224,3 +224,9 @@ check "the call is to fail" tell fail TDH.EXT.INIT 1 1 $failed
 check "tdx_pages loads" load iommu=0 global_keyid=32
 check "a line says why" said '^tdx_pages: ext_pool: TDH.EXT.INIT answered '
 finish
+mark
+check "the next load initialises them" load iommu=0 global_keyid=32
+check "a line says so" said \
+	'^tdx_pages: ext_pool: extensions initialised, no pages were asked for'
+same "pages of the pool" 600 "$(state pool)"
+check "tdx_pages unloads" unload

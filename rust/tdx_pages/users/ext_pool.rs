@@ -95,11 +95,15 @@ pub(crate) fn bring_up(kernel: &Kernel, ext: Ext) -> Result<Pool> {
         }
         return Ok(Pool::Incomplete);
     }
-    pr_info!(
-        "ext_pool: {} pages ({} KiB) held for good, extensions initialised\n",
-        pages,
-        pages.saturating_mul(KIB_PER_PAGE)
-    );
+    if pages == 0 {
+        pr_info!("ext_pool: extensions initialised, no pages were asked for\n");
+    } else {
+        pr_info!(
+            "ext_pool: {} pages ({} KiB) held for good, extensions initialised\n",
+            pages,
+            pages.saturating_mul(KIB_PER_PAGE)
+        );
+    }
     Ok(Pool::Ready)
 }
 
