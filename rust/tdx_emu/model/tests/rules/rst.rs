@@ -35,19 +35,20 @@ The checks of the software TDX Module
 
 .. Made from the table in rust/tdx_emu/model/tests/rules/ by its test; do not edit.
 
-What each leaf checks, in order, and what it answers to the first check that fails. Nothing changes then,
-unless the table says so. The last row of a leaf is what it does when all checks pass.
+What each leaf checks, in order, and what it answers to the first check that fails. Nothing changes
+then, unless the table says so. The last row of a leaf is what it does when all checks pass.
 
-Each row is a test: a good call is spoilt so that this check fails, alone, together with each that comes
-after it, and with all of them; the answer is that of the row each time. An answer that is in no row fails
-whatever host test it is given in, the random ones too.
+Each row is a test: a good call is spoilt so that this check fails, alone, together with each that
+comes after it, and with all of them; the answer is that of the row each time. An answer that is in
+no row fails whatever host test it is given in, the random ones too.
 
-*source* tells where the check, its place and its status are known from: *confirmed* by two independent
-public sources, a *single* one, or *inferred*: no source states it. ``Documentation/abi.rst`` has the
-documents.
+*source* tells where the check, its place and its status are known from: *confirmed* by two
+independent public sources, a *single* one, or *inferred*: no source states it.
+``Documentation/abi.rst`` has the documents.
 
-TDX_SYS_SHUTDOWN, TDX_OPERAND_BUSY for a page that another CPU works on, TDX_RND_NO_ENTROPY and whatever else
-a TDX Module may answer are given where a test asks for them, see ``fail`` in ``Documentation/tdx_emu.rst``.
+TDX_SYS_SHUTDOWN, TDX_OPERAND_BUSY for a page that another CPU works on, TDX_RND_NO_ENTROPY and
+whatever else a TDX Module may answer are given where a test asks for them, see ``fail`` in
+``Documentation/tdx_emu.rst``.
 ";
 
 fn status(row: &Row) -> String {
