@@ -244,10 +244,15 @@ def machine():
     with open("/proc/cpuinfo", encoding="ascii") as file:
         found = re.search(r"^model name\s*: (.*)$", file.read(), re.MULTILINE)
         cpu = found.group(1) if found else cpu
-    kernel = os.path.basename(os.environ["KERNEL_BUILD"]).split("-")[0]
+    build = os.environ["KERNEL_BUILD"]
+    kernel = os.path.basename(build).split("-")[0]
+    with open(os.path.join(build, ".config"), encoding="ascii") as file:
+        config = file.read().split("\n")
+    small = "CONFIG_CC_OPTIMIZE_FOR_SIZE=y" in config
     changed = "" if not told(["git", "status", "--porcelain", "rust", "bench"]) else ", changed"
     return [("commit", told(["git", "rev-parse", "--short", "HEAD"]) + changed),
-            ("kernel", "Linux %s of make kernel, %s" % (kernel, "optimised for size")),
+            ("kernel", "Linux %s of make kernel, optimised for %s" % (
+                kernel, "size" if small else "performance")),
             ("compilers", "%s; %s" % (told([os.environ.get("RUSTC", "rustc"), "--version"]),
                                       told(["clang" + os.environ.get("LLVM", ""), "--version"]))),
             ("machine", "%s, %d CPUs; %s, %s" % (cpu, os.cpu_count(),

@@ -168,7 +168,7 @@ unpack_source() {
 }
 
 configure() {
-	local fragment wanted
+	local fragment wanted option
 	rm -rf "$build"
 	mkdir -p "$build"
 	make -C "$src" O="$build" "${kmake_vars[@]}" tinyconfig
@@ -178,13 +178,17 @@ configure() {
 	# An option that did not come true would be missed much later.
 	fragment=0
 	while read -r wanted; do
+		option=${wanted#'# '}
+		option=${option%%[= ]*}
 		case $wanted in
-		'# CONFIG_'*' is not set')
-			! grep -q "^${wanted:2:$((${#wanted} - 13))}=" "$build/.config" ;;
-		CONFIG_*) grep -qxF "$wanted" "$build/.config" ||
-			# A later fragment may have set it otherwise.
-			[ "$(grep "^${wanted%%=*}=" "$build/fragment" | tail -n 1)" != "$wanted" ] ;;
-		*) true ;;
+		'# CONFIG_'*' is not set' | CONFIG_*) ;;
+		*) continue ;;
+		esac
+		# A later fragment may have set it otherwise.
+		[ "$(grep -E "^(# )?$option[= ]" "$build/fragment" | tail -n 1)" = "$wanted" ] || continue
+		case $wanted in
+		CONFIG_*) grep -qxF "$wanted" "$build/.config" ;;
+		*) ! grep -q "^$option=" "$build/.config" ;;
 		esac || { echo "not granted: $wanted"; fragment=1; }
 	done <"$build/fragment"
 	return "$fragment"
