@@ -456,6 +456,19 @@ mod tests {
     }
 
     #[test]
+    fn no_larger_blocks_are_looked_for_than_are_asked_for() -> Result {
+        for nid in [bindings::NUMA_NO_NODE, 0, 1, 4096, -7] {
+            for most in 0..=order(MAX_BLOCK_PAGES) {
+                // SAFETY: No preconditions.
+                let found = unsafe { bindings::tdx_pages_largest_order(most, nid) };
+                // A freshly booted machine has blocks of 2 MiB.
+                expect_eq!((nid, most, found), (nid, most, most));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
     fn no_pages_is_an_error() -> Result {
         expect_eq!(Blocks::new(0, Node::Any).err(), Some(EINVAL));
         Ok(())
