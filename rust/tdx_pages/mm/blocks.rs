@@ -85,6 +85,16 @@ impl Blocks {
         if !largest.is_power_of_two() || largest > MAX_BLOCK_PAGES {
             return Err(EINVAL);
         }
+        if pages == 1 {
+            // The shortest way for what is often asked for.
+            let block = Self::alloc(0, node)?.ok_or(ENOMEM)?;
+            // INVARIANT: The block was allocated this moment, of one page.
+            return Ok(Self {
+                records: Records::one(block),
+                folios: 0,
+                pages: 1,
+            });
+        }
         let mut blocks = Self::empty();
         blocks.add_pages(order(largest), pages, node)?;
         if blocks.blocks().is_empty() {
@@ -125,10 +135,33 @@ impl Blocks {
         let alloc = || unsafe { bindings::tdx_pages_alloc_folio(order(pages), node.raw()) };
         #[cfg(TDX_PAGES_KUNIT)]
         let alloc = || super::scarce::allocate_folio(pages, alloc);
-        let hpa = alloc();
-        self.push(hpa, pages)?;
+        let block = Self::named(alloc(), pages)?.ok_or(ENOMEM)?;
+        // INVARIANT: The folio was allocated this moment, with a power of two for its pages.
+        self.push(block)?;
         self.folios += 1;
         Ok(())
+    }
+
+    /// A block of 2^`order` pages; [`None`] if there is none. `EFAULT` as for [`Blocks::named`].
+    #[inline(always)]
+    fn alloc(order: u32, node: Node) -> Result<Option<Block>> {
+        // SAFETY: No preconditions; the order is at most 9.
+        let alloc = || unsafe { bindings::tdx_pages_alloc_block(order, node.raw(), false) };
+        #[cfg(TDX_PAGES_KUNIT)]
+        let alloc = || super::scarce::allocate(1 << order, alloc);
+        Self::named(alloc(), 1 << order)
+    }
+
+    /// The block at an address from the allocator; [`None`] for 0. The allocator's addresses are page
+    /// aligned and below 2^52; were one not, its pages would be lost rather than named wrongly, with
+    /// `EFAULT`.
+    #[inline(always)]
+    fn named(hpa: u64, pages: usize) -> Result<Option<Block>> {
+        if hpa == 0 {
+            return Ok(None);
+        }
+        let block = Hpa::new(hpa).and_then(|hpa| Block::new(hpa, pages));
+        Ok(Some(block.ok_or(EFAULT)?))
     }
 
     fn add_pages(&mut self, mut largest: u32, pages: usize, node: Node) -> Result {
@@ -148,25 +181,22 @@ impl Blocks {
                 continue;
             }
             // Room for all that are left, if they come in such blocks: it seldom grows again.
-            let rest = left & ((1 << order) - 1);
-            self.records
-                .reserve((left >> order) + usize::try_from(rest.count_ones())?)?;
-            // SAFETY: No preconditions; the order is at most 9.
-            let alloc = || unsafe { bindings::tdx_pages_alloc_block(order, node.raw(), false) };
-            #[cfg(TDX_PAGES_KUNIT)]
-            let alloc = || super::scarce::allocate(1 << order, alloc);
-            let hpa = alloc();
-            if hpa == 0 {
+            let rest = match left & ((1 << order) - 1) {
+                0 => 0,
+                rest => usize::try_from(rest.count_ones())?,
+            };
+            self.records.reserve((left >> order) + rest)?;
+            let Some(block) = Self::alloc(order, node)? else {
                 // An eighth of it, from now on: there are some, but not for us.
                 largest = match order {
                     0 => return Err(ENOMEM),
                     order => order.saturating_sub(STEP_DOWN),
                 };
                 continue;
-            }
-            let got = 1usize << order;
-            self.push(hpa, got)?;
-            left -= got;
+            };
+            // INVARIANT: The block was allocated this moment, with a power of two for its pages.
+            self.push(block)?;
+            left -= block.pages();
         }
         Ok(())
     }
@@ -217,19 +247,10 @@ impl Blocks {
 
     /// Adds a block for which there is room in `records`.
     #[inline(always)]
-    fn push(&mut self, hpa: u64, pages: usize) -> Result {
-        if hpa == 0 {
-            return Err(ENOMEM);
-        }
-        // The allocator's addresses are page aligned and below 2^52; were one not, its pages
-        // would be lost rather than named wrongly.
-        let block = Hpa::new(hpa)
-            .and_then(|hpa| Block::new(hpa, pages))
-            .ok_or(EFAULT)?;
-        // INVARIANT: The block was allocated this moment, with a power of two for its pages.
+    fn push(&mut self, block: Block) -> Result {
         self.records.push(block)?;
         // CAST: At most 512.
-        self.pages += pages as u32;
+        self.pages += block.pages() as u32;
         Ok(())
     }
 
@@ -371,8 +392,14 @@ unsafe impl Memory for Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        if !self.blocks().is_empty() {
-            pass();
+        if self.blocks().is_empty() {
+            return;
+        }
+        pass();
+        if self.blocks().len() == 1 {
+            // SAFETY: As below.
+            unsafe { self.free_block(0) };
+            return;
         }
         let mut index = 0;
         let mut others = FREED_IN_ONE_GO;

@@ -33,6 +33,12 @@ impl Records {
     /// None.
     pub(super) const NONE: Self = Self::Few([UNUSED; FEW]);
 
+    /// One.
+    #[inline]
+    pub(super) const fn one(block: Block) -> Self {
+        Self::Few([block])
+    }
+
     /// All of them, in order.
     #[inline]
     pub(super) fn as_slice(&self) -> &[Block] {
