@@ -73,7 +73,7 @@ one, with its pointers loaded and made addresses::
 	je
 
 The masks and the bounds could go, were an address taken unchecked and an entry stored so: seven of 17, and
-the promises of two types. A single page takes 14: its block is read, and looked at for whether it is one.
+the promises of two types. A single page takes 16: its block is read, and looked at for whether it is one.
 
 Proving a page in a row, in ``custody::lent``; C takes 14::
 
@@ -85,40 +85,45 @@ Proving a page in a row, in ``custody::lent``; C takes 14::
 	callq tdh_phymem_page_wbinvd_hkid
 	testq %rax, %rax	each status is looked at
 	jne
-	orq   %rbx, %r15	this page is proved
-	movq  0x10(%rsp), %rdi
-	addq  %rbx, %rbx	the bit of the next one
+	orq   %rbp, %r14	this page is proved
+	addq  %rbp, %rbp	the bit of the next one
 	addq  $0x1000, %r12
-	movq  %r15, %rdx
-	decq  %rbp	the end of the block, or of the run
+	movq  %r14, %r13
+	decq  %r15	the end of the block, or of the run
 	jne
 
-The mask, and three moves for the way of a failed proof, which is behind the loop, could go: five of 15,
-beside a WBINVD. A single page takes 23. For each 16 pages, in however many blocks, there are some 170
-more: the look at the static keys of two trace points, whether the system goes down, the RCU read section
-in which that is good, two looks at the time and the counter of proofs, the bits of the pages, and the
-point where others may run.
+The mask, and a move for the way of a failed proof, which is behind the loop, could go: three of 14, beside
+a WBINVD. A single page takes 23. For each 16 pages, in however many blocks, there are some 190 more:
+whether the system goes down, the RCU read section in which that is good, two looks at the time and the
+counter of proofs, the bits of the pages, and the point where others may run. The two trace points are a
+``nopl`` each.
 
 One page
 ========
 
-What the page allocator itself takes for a page by the lists of each CPU, 522 instructions to allocate
-and 257 to free it, is two thirds of what C takes in all and more than 0.6 of it: that bound is below
-the allocator's own floor in this kernel, however little is done beside it. A slab of pages would be
-below it, but a page in quarantine would keep its seven neighbours.
+What the page allocator itself takes for a page by the lists of each CPU, 511 instructions to allocate
+and 249 to free it, is two thirds of what C takes in all and more than 0.6 of it: that bound is below
+the allocator's own floor in this kernel, however little is done beside it. What is done beside it is
+some 210 here and 360 in C, which has an array to allocate. A slab of pages would be below the bound, but
+a page in quarantine would keep its seven neighbours.
 
 Handing over and releasing one page takes what C does not do at all: a record that is allocated and
-freed (310), the user's account (230), a root page borrowed and returned (105), the counters and times
-of SEAMCALLs (130), and moves between them. None of it grows with the pages. So the whole life of 16
-pages is at half of C's, not at a third: a third is some 2,900 instructions, and creating and freeing
-alone take 1,670 of them, nearly all in the allocator. From there on it falls.
+freed (300), the user's account (220), a root page borrowed and returned (95), the counters and times
+of SEAMCALLs (130), and moves between them. None of it grows with the pages. So the whole life of one page
+is dearer than in C, and that of 16 pages is at half of C's, not at a third: a third is some 2,600
+instructions, and creating and freeing alone take 1,570 of them, nearly all in the allocator. From there
+on it falls.
 
 Scattered memory
 ================
 
 With single pages only, both sides do the same: pages in bulk, one free for each. What ours takes more
-is to turn each pointer to a page into its address, once, and in a life the record, the account and the
-proof bits. That is the few percent by which 12,800 pages are above C.
+is to turn each pointer to a page into its address, once: five instructions, which is the one percent by
+which creating and freeing is above C; and in a life the record, the account and the proof bits. Large
+blocks are not asked for where the allocator would have to take them from what is for others: one
+such try costs as much as some hundred single pages, and makes it shrink the lists of the CPUs. How much
+is left on those lists differs from size to size, by what was freed before, and moves both sides: it is
+why a size may be dearer for both, and why 16 pages may come in a block or two even here.
 """
 
 COMPARABLE = """
@@ -126,10 +131,10 @@ What is comparable
 ==================
 
 Instructions are no time: a WBINVD of a page takes some thousand cycles on hardware and hides most of
-what is counted here. Ratios between the two sides say who does less beside that. The kernel is optimised
-for size, which makes its allocator dearer than that of a distribution for both. Figures of the boot without
-counting are nanoseconds of an emulated CPU on a shared machine; they show that the order is the same and
-no more.
+what is counted here. Ratios between the two sides say who does less beside that. The kernel is
+optimised as those of distributions are, but has fault injection built in, and no memory control groups.
+Figures of the boot without counting are nanoseconds of an emulated CPU on a shared machine; they show
+that the order is the same and no more.
 
 On a TDX host
 =============
