@@ -3,7 +3,8 @@
  * Runs jobs by turns, the product and the rival, and writes down what they took.
  *
  * In debugfs tdx_pages_bench/run: write "JOB PAGES ROUNDS MODE", read a line for
- * each step of each round.  MODE is "time", or "count" for what count.c sees.
+ * each step of each round.  MODE is "time", or "count" for what count.c sees, or
+ * "alone" for the product without the rival.
  * The clock is the TSC, which with QEMU's -icount shift=0 goes one further with
  * each instruction.
  */
@@ -277,6 +278,7 @@ static int one_round(const struct side *side, const struct job *job, unsigned lo
 
 static int rounds(const struct job *job, unsigned long pages, unsigned int n, const char *mode)
 {
+	unsigned int n_sides = strcmp(mode, "alone") ? ARRAY_SIZE(sides) : 1;
 	bool count = !strcmp(mode, "count");
 	unsigned int round, i;
 	int ret = 0;
@@ -289,7 +291,7 @@ static int rounds(const struct job *job, unsigned long pages, unsigned int n, co
 	if (count)
 		ret = bench_count_begin();
 	for (round = 0; round < n && !ret; round++) {
-		for (i = 0; i < ARRAY_SIZE(sides) && !ret; i++) {
+		for (i = 0; i < n_sides && !ret; i++) {
 			unsigned int who = strstr(mode, "rival") ? !i : i;
 
 			/* Lest a tick of the timer fall into the same step each time. */
