@@ -4,7 +4,8 @@
  *
  * In debugfs tdx_pages_bench/run: write "JOB PAGES ROUNDS MODE", read a line for
  * each step of each round.  MODE is "time", or "count" for what count.c sees, or
- * "alone" for the product without the rival.
+ * "alone" and "alone-rival" for one side without the other, or "cold" and
+ * "cold-rival" for the same with no free page on any CPU's list before a round.
  * The clock is the TSC, which with QEMU's -icount shift=0 goes one further with
  * each instruction.
  */
@@ -13,6 +14,7 @@
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -234,10 +236,14 @@ static int one_round(const struct side *side, const struct job *job, unsigned lo
 	for (step = 0; step < STEPS && !ret; step++) {
 		u64 emu, calls;
 
+		if (count)
+			bench_count_step();
 		running.stretch = 0;
 		emu = now_emu();
 		calls = now_calls();
 		ret = one_step(side, what, job->acts[step], pages, &taken[step].all);
+		if (count)
+			bench_count_step();
 		taken[step].all -= min(taken[step].all, clock_cost);
 		taken[step].emu = now_emu() - emu;
 		taken[step].calls = now_calls() - calls;
@@ -276,10 +282,26 @@ static int one_round(const struct side *side, const struct job *job, unsigned lo
 	return ret;
 }
 
+/* The kernel exports nothing that takes the free pages from the lists of the CPUs. */
+static int drain(void)
+{
+	struct kprobe probe = { .symbol_name = "drain_all_pages" };
+	void (*drain_all)(struct zone *zone);
+	int ret = register_kprobe(&probe);
+
+	if (ret)
+		return ret;
+	drain_all = (void *)probe.addr;
+	unregister_kprobe(&probe);
+	drain_all(NULL);
+
+	return 0;
+}
+
 static int rounds(const struct job *job, unsigned long pages, unsigned int n, const char *mode)
 {
-	unsigned int n_sides = strcmp(mode, "alone") ? ARRAY_SIZE(sides) : 1;
-	bool count = !strcmp(mode, "count");
+	bool cold = strstarts(mode, "cold"), alone = cold || strstarts(mode, "alone");
+	bool count = !strcmp(mode, "count"), rival = strstr(mode, "-rival");
 	unsigned int round, i;
 	int ret = 0;
 
@@ -291,15 +313,19 @@ static int rounds(const struct job *job, unsigned long pages, unsigned int n, co
 	if (count)
 		ret = bench_count_begin();
 	for (round = 0; round < n && !ret; round++) {
-		for (i = 0; i < n_sides && !ret; i++) {
-			unsigned int who = strstr(mode, "rival") ? !i : i;
-
+		for (i = 0; i < ARRAY_SIZE(sides) && !ret; i++) {
+			if (alone && i != rival)
+				continue;
+			if (cold)
+				ret = drain();
+			if (ret)
+				break;
 			/* Lest a tick of the timer fall into the same step each time. */
 			udelay(OFF_BEAT * (round + i));
-			ret = one_round(&sides[who], job, pages, round, count);
+			ret = one_round(&sides[i], job, pages, round, count);
 			if (ret)
 				pr_err("tdx_pages_bench: %s of %lu pages by %s: %d\n", job->name,
-				       pages, sides[who].name, ret);
+				       pages, sides[i].name, ret);
 		}
 	}
 	if (count)

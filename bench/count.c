@@ -16,7 +16,7 @@
 
 #define TASKS		8
 #define LOCKS		64
-/* Larger ones are whole pages, and are told twice. */
+/* Larger ones are whole pages, and are told as such too. */
 #define SLAB_MAX	8192
 
 static struct watched {
@@ -24,6 +24,8 @@ static struct watched {
 	struct bench_counts *counts;
 	bool in_bulk;
 	u64 last;
+	/* The last that was allocated: kvmalloc() tells of a large one twice. */
+	const void *told;
 } watched[TASKS];
 
 /* Who took which mutex; a full table counts the rest as shared. */
@@ -88,8 +90,9 @@ static void see_kmalloc(void *data, unsigned long site, const void *ptr, size_t 
 {
 	struct watched *w = mine();
 
-	if (!w || !ptr)
+	if (!w || !ptr || ptr == w->told)
 		return;
+	w->told = ptr;
 	w->counts->slab_allocs++;
 	add_bytes(w->counts, got);
 	if (got > SLAB_MAX) {
@@ -107,6 +110,8 @@ static void see_kfree(void *data, unsigned long site, const void *ptr)
 
 	if (!w || ZERO_OR_NULL_PTR(ptr))
 		return;
+	if (ptr == w->told)
+		w->told = NULL;
 	size = ksize(ptr);
 	w->counts->slab_frees++;
 	add_bytes(w->counts, -(s64)size);
@@ -290,6 +295,7 @@ void bench_count_on(struct bench_counts *counts)
 			continue;
 		watched[i].counts = counts;
 		watched[i].in_bulk = false;
+		watched[i].told = NULL;
 		watched[i].last = rdtsc_ordered();
 		/* The rest of it before the task, by which the probes find it. */
 		smp_store_release(&watched[i].task, current);
@@ -297,12 +303,18 @@ void bench_count_on(struct bench_counts *counts)
 	}
 }
 
+void bench_count_step(void)
+{
+	struct watched *w = mine();
+
+	if (w)
+		stretch(w);
+}
+
 void bench_count_off(void)
 {
 	struct watched *w = mine();
 
-	if (w) {
-		stretch(w);
+	if (w)
 		WRITE_ONCE(w->task, NULL);
-	}
 }

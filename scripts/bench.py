@@ -97,6 +97,30 @@ class Figures:
         return sum(parts) / pages
 
 
+    def rounds_of(self, job, side, pages):
+        """The same for each round, in order of what they took."""
+        steps = self.steps.get((job, side, pages), {}).items()
+        taken = [[whole - emu - self.entry(step, calls) for whole, emu, calls in values]
+                 for step, values in steps]
+        return sorted(sum(values) / pages for values in zip(*taken))
+
+    def add(self, other):
+        """Takes over what another boot told of the other side."""
+        self.cost = other.cost
+        self.steps.update(other.steps)
+        return self
+
+
+def apart(name, mode, sizes, modules):
+    """The same jobs by each side in a boot of its own."""
+    both = Figures([])
+    for side in ("", "-rival"):
+        jobs = ["%s:%d:%d:%s%s" % (job, pages, rounds(pages), mode, side)
+                for job in ("create", "life") for pages in sizes]
+        both.add(boot(name + side, jobs, modules))
+    return both
+
+
 def boot(name, jobs, modules, **options):
     """Runs jobs in one boot; its figures."""
     options = {"nodes": 1, "memory": 3072, "cpus": 1, "icount": True, "cpu": CPU,
@@ -315,23 +339,17 @@ def main():
     first = boot("bench-1", timed(sizes), built)
     say("count instructions, second boot")
     second = boot("bench-2", timed(sizes), built)
-    say("without C between the rounds")
-    alone = boot("bench-alone", ["%s:%d:%d:alone" % (job, pages, 2 * rounds(pages))
-                                 for job in ("create", "life")
-                                 for pages in sizes if pages >= 512], built)
+    say("each side by itself")
+    alone = apart("bench-alone", "alone", [pages for pages in sizes if pages >= 512], built)
+    few = [pages for pages in sizes if pages <= 12800]
     say("cold")
-    cold = {}
-    for side, mode in (("ours", "cold"), ("rival", "cold-rival")):
-        # More than once, lest there be a timer's tick in it.
-        cold[side] = boot("bench-" + mode, 9 * ["%s:%d:1:%s" % (job, pages, mode)
-                                                for job in ("create", "life")
-                                                for pages in sizes if pages <= 12800], built)
+    cold = apart("bench-cold", "cold", few, built)
     say("fragmented memory")
     scattered = boot("bench-fragmented", ["fragment"] + [
-        "%s:%d:3:time" % (job, pages) for job in ("create", "life")
-        for pages in sizes if pages <= 12800], built, memory=1024)
+        "%s:%d:9:time" % (job, pages) for job in ("create", "life") for pages in few], built,
+                     memory=1024)
     say("the same without counting")
-    clock = boot("bench-clock", timed([pages for pages in sizes if pages <= 12800]), built,
+    clock = boot("bench-clock", timed(few), built,
                  icount=False)
     say("several threads")
     crowd = boot("bench-threads", ["crowd:8:100:%d" % n for n in (1, 2, 4, 8)], built,

@@ -34,11 +34,11 @@ QEMU runs with ``-icount shift=0``: the guest's TSC goes one further with each i
 counts. ``tdx_emu.ko`` takes the time from the entry of its trap handler to its end on the same clock, and
 it is taken off. What the trap and the kernel's SEAMCALL entry take is measured in the same boot by
 calls in a loop (best of 20 times 50) and taken off for each call; so is what the clock itself and
-the choice of the step take. Counts of a round repeat to the instruction, but for timer ticks: one falls
-into a round now and then, brings the kernel's own work of some ten thousand instructions with it, and
-likes the release, before which the software TDX Module spends long on forgetting. The best of the
-rounds is told for each step. Steps that are longer than a tick, from 65,536 pages on, have ticks in them on
-both sides.
+the choice of the step take. Counts of a round repeat to the instruction, but for timer ticks, of which there are 250 in a second: one
+falls into a round now and then, brings the kernel's own work of ten thousand instructions or more with it,
+and likes the release, before which the software TDX Module spends long on forgetting. The best of the
+rounds is told for each step. Steps with SEAMCALLs are longer than a tick from 12,800 pages on, and have
+ticks in them on both sides; creating and freeing so many pages is only in C, from 65,536 on.
 
 ``-cpu max,-erms``: QEMU counts each turn of a REP string instruction. Allocation profiling is off
 (``sysctl.vm.mem_profiling=never``), as on distributions; the watch of ``tdx_emu`` on frees and flushes is
@@ -102,28 +102,34 @@ One page
 ========
 
 What the page allocator itself takes for a page by the lists of each CPU, 511 instructions to allocate
-and 249 to free it, is two thirds of what C takes in all and more than 0.6 of it: that bound is below
-the allocator's own floor in this kernel, however little is done beside it. What is done beside it is
-some 210 here and 360 in C, which has an array to allocate. A slab of pages would be below the bound, but
-a page in quarantine would keep its seven neighbours.
+and 249 to free it, is two thirds of what C takes in all: 0.6 of it, which is the goal, is below the
+allocator's own floor in this kernel, however little is done beside it. What is done beside it is some
+210 here and 360 in C, which has an array to allocate. A slab of pages would be below the goal, but a page
+in quarantine would keep its seven neighbours.
 
 Handing over and releasing one page takes what C does not do at all: a record that is allocated and
-freed (300), the user's account (220), a root page borrowed and returned (95), the counters and times
-of SEAMCALLs (130), and moves between them. None of it grows with the pages. So the whole life of one page
-is dearer than in C, and that of 16 pages is at half of C's, not at a third: a third is some 2,600
-instructions, and creating and freeing alone take 1,570 of them, nearly all in the allocator. From there
-on it falls.
+freed (300), the user's account (220), a root page borrowed and returned (95), the counters and times of
+SEAMCALLs (130), what is around a run of proofs (190), and the locks, references and moves between
+them (some 900). In C a root page is allocated and freed for it (some 750). But for the proofs none of it
+grows with the pages. So the whole life of one page is dearer than in C, and that of 16 pages is at half
+of C's, not at a third, which is the goal: a third is some 2,600 instructions, and creating and freeing
+alone take 1,570 of them, nearly all in the allocator. From there on it falls; and with cold lists, which
+C fills page by page, it is below a third from 16 pages on.
 
 Scattered memory
 ================
 
 With single pages only, both sides do the same: pages in bulk, one free for each. What ours takes more
-is to turn each pointer to a page into its address, once: five instructions, which is the one percent by
-which creating and freeing is above C; and in a life the record, the account and the proof bits. Large
-blocks are not asked for where the allocator would have to take them from what is for others: one
-such try costs as much as some hundred single pages, and makes it shrink the lists of the CPUs. How much
-is left on those lists differs from size to size, by what was freed before, and moves both sides: it is
-why a size may be dearer for both, and why 16 pages may come in a block or two even here.
+is to turn each pointer to a page into its address, once, five instructions; and some 570 for each array,
+for the look at what there is and for an array by the kernel's Rust allocator; in a life the record, the
+account and the proof bits besides. What is in larger pieces even here, a few pages that were freed since,
+is taken as such where it is worth it, and decides whether 16 pages cost a quarter of C's or a tenth more.
+
+Large blocks are not asked for where the allocator would have to take them from what is for others: one
+such try costs as much as some hundred single pages, and makes it shrink the lists of the CPUs. The array
+itself, of C as of ours, is such a try from 1,024 pages on. It wakes kswapd, and whether that is at work
+decides how many pages a CPU's list may hold: freeing a page costs 250 or 450 instructions by it, on either
+side, and taking one 130 or 240. So compare the rows within one boot, and the median with the best.
 """
 
 COMPARABLE = """
@@ -133,8 +139,9 @@ What is comparable
 Instructions are no time: a WBINVD of a page takes some thousand cycles on hardware and hides most of
 what is counted here. Ratios between the two sides say who does less beside that. The kernel is
 optimised as those of distributions are, but has fault injection built in, and no memory control groups.
-Figures of the boot without counting are nanoseconds of an emulated CPU on a shared machine; they show
-that the order is the same and no more.
+Figures of the boot without counting are nanoseconds of an emulated CPU on a shared machine, where an
+instruction that is seldom run costs much more than one in a loop: a life of up to 16 pages takes longer
+here than in C, and more so than by its instructions. What that is on hardware is not known.
 
 On a TDX host
 =============
@@ -213,6 +220,19 @@ def steps_table(figures, sizes):
     return bench.rst_table(["pages", "side", "create", "hand over", "release", "free"], rows)
 
 
+def spread_table(figures, jobs):
+    """The best round, and the one in the middle."""
+    rows = []
+    for job, pages in jobs:
+        ours, rival = (figures.rounds_of(job, side, pages) for side in bench.SIDES)
+        row = [job, str(pages)]
+        for at in (lambda values: values[0], lambda values: values[len(values) // 2]):
+            row += [bench.number(at(ours)), bench.number(at(rival)), "%.2f" % (at(ours) / at(rival))]
+        rows.append(row)
+    head = ["job", "pages", "ours", "C", "ratio", "ours, median", "C, median", "ratio, median"]
+    return bench.rst_table(head, rows)
+
+
 def section(title, *parts):
     return "\n%s\n%s\n\n%s" % (title, "-" * len(title), "\n".join(parts))
 
@@ -222,13 +242,6 @@ def document(sizes, first, second, alone, cold, scattered, clock, crowd, counts,
     jobs = [(job, pages) for job in ("create", "life") for pages in sizes] + [
         ("iommu", 8), ("pool", 12800)]
     few = [job for job in jobs if job[1] <= 12800]
-    chilly = bench.Figures([])
-    for side, figures in cold.items():
-        chilly.cost = figures.cost
-        chilly.steps.update({key: value for key, value in figures.steps.items() if key[1] == side})
-    many = [pages for pages in sizes if pages >= 512]
-    flat = [[str(pages)] + [bench.number(alone.job(job, "ours", pages)) for job in ("create", "life")]
-            for pages in many]
     out = [HEAD, "\nWhere\n=====\n\n",
            bench.rst_table(["what", "which"], [list(row) for row in bench.machine()]),
            "\nInstructions for a page\n=======================\n",
@@ -236,20 +249,21 @@ def document(sizes, first, second, alone, cold, scattered, clock, crowd, counts,
            section("Warm, without what SEAMCALLs cost", bench.compared(first, jobs)),
            section("The same in a second boot", bench.compared(second, jobs),
                    "The two boots differ by %.2f %% at most.\n" % furthest(first, second, jobs)),
-           section("Without C between the rounds", "The kernel goes on to sort the pages that C has"
-                   " freed one by one while the next round runs.\nThis is ours by itself.\n",
-                   bench.rst_table(["pages", "create", "life"], flat)),
+           section("Each side by itself", "By turns, a side pays for what the other leaves behind: a"
+                   " round of the other may find the free pages\nthat C gave back one by one on the"
+                   " lists of the CPU, or the kernel busy taking them from there.\n",
+                   bench.compared(alone, [job for job in jobs if job[1] >= 512 and job[0] != "pool"])),
            section("Warm, with the kernel's SEAMCALL entries",
                    bench.compared(first, jobs, left_in="entries")),
            section("Step by step", steps_table(first, sizes)),
-           section("Cold", "The first round after ``compact_memory``, which drains the lists of each"
-                   " CPU and merges what\nis free, the best of nine such; each side in a boot of its"
-                   " own.\n",
-                   bench.compared(chilly, few)),
+           section("Cold", "Before each round the lists of the CPUs are drained, so all pages come from"
+                   " the zone's free lists;\neach side in a boot of its own.\n",
+                   bench.compared(cold, few)),
            section("Fragmented", "Single pages only: every second page of the machine is kept by"
-                   " somebody else.\n", bench.compared(scattered, few)),
+                   " somebody else. By turns, nine rounds;\nthe last columns are their median.\n",
+                   spread_table(scattered, few)),
            section("Without counting", "Nanoseconds for a page, the software TDX Module taken off,"
-                   " the traps and the kernel's\nSEAMCALL entries not: those are most of it.\n",
+                   " the traps and the kernel's\nSEAMCALL entries not: they are two microseconds each.\n",
                    bench.compared(clock, few, left_in="traps")),
            "\nCalls, bytes and locks\n======================\n\n",
            "Counted in rounds that are not timed, by trace points, probes and the software TDX"
@@ -257,8 +271,8 @@ def document(sizes, first, second, alone, cold, scattered, clock, crowd, counts,
            " it. A pass goes through all\npages of the list, or through all its blocks to free them:"
            " to fill root pages, to check a list that\ncame back, to prove, to free. The longest stretch"
            " without a point where another task may run is in\ninstructions, with probes and the"
-           " software TDX Module in it, and without the release, in which that\nforgets: it is one"
-           " EXT.MEM.ADD of 512 pages.\n\n",
+           " software TDX Module in it, and without the release, in which that\nforgets: in a life it is"
+           " one EXT.MEM.ADD of 512 pages, or, in C, the allocation of many.\n\n",
            counts_table(counts),
            section("Several threads", "Each creates, sets up, clears and frees IOMMU tables, 100"
                    " times, on 2 emulated CPUs; mutexes for\neach life. A shared one was taken by"

@@ -32,6 +32,8 @@ int bench_count_begin(void);
 void bench_count_end(void);
 /* From here on this task is looked at; its counts, and no further. */
 void bench_count_on(struct bench_counts *counts);
+/* Ends a stretch, for a step begins or ends here. */
+void bench_count_step(void);
 void bench_count_off(void);
 
 #endif /* TDX_PAGES_BENCH_COUNT_H */

@@ -47,19 +47,19 @@ static gfp_t block_gfp(unsigned int order, bool zero)
 }
 
 /*
- * Whether a zone gives us anything, above what it keeps for others: the lowest zones
- * always have large blocks, which are not for us.
+ * Whether a zone gives us anything, as the allocator will ask: it keeps its
+ * watermark, and the lowest zones, which always have large blocks, keep more.
  */
 static bool zone_gives(struct zone *zone)
 {
 	return populated_zone(zone) && zone_page_state(zone, NR_FREE_PAGES) >
-	       high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+	       low_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
 }
 
 /*
- * Whether blocks of an order are free for us.  Less than a pageblock of another
- * migrate type is not: the allocator looks at each page of the pageblock before it
- * takes such a block from there, which costs more than single pages.
+ * Whether blocks of an order are free for us.  One of another migrate type does not
+ * count if it is smaller than a pageblock: the allocator looks at each page of the
+ * pageblock before it takes a part of it, which costs more than single pages.
  */
 static bool area_gives(const struct zone *zone, unsigned int order)
 {
@@ -71,22 +71,28 @@ static bool area_gives(const struct zone *zone, unsigned int order)
 	/* That of GFP_KERNEL. */
 	if (!list_empty(&area->free_list[MIGRATE_UNMOVABLE]))
 		return true;
-	for (type = 0; order >= pageblock_order && type < MIGRATE_PCPTYPES; type++)
+	if (order < pageblock_order)
+		return false;
+	for (type = 0; type < MIGRATE_PCPTYPES; type++)
 		if (!list_empty(&area->free_list[type]))
 			return true;
 
 	return false;
 }
 
-/* The largest order up to @most of which a node has a free block; 0 if there is none. */
-static unsigned int largest_of(int nid, unsigned int most)
+/*
+ * The largest order up to @most of which a node has a free block for us; 0 if it has
+ * single pages only, negative if it has nothing.
+ */
+static int largest_of(int nid, int most)
 {
 	struct zone *zone = NODE_DATA(nid)->node_zones + ZONE_NORMAL;
-	unsigned int largest = 0, order;
+	int largest = -1, order;
 
 	for (; largest < most && zone >= NODE_DATA(nid)->node_zones; zone--) {
 		if (!zone_gives(zone))
 			continue;
+		largest = max(largest, 0);
 		for (order = MAX_PAGE_ORDER; order > largest; order--)
 			if (area_gives(zone, order))
 				largest = order;
@@ -97,23 +103,20 @@ static unsigned int largest_of(int nid, unsigned int most)
 
 /*
  * The largest order up to @most in which there are pages, at a glance; nodes as
- * below.  A large block that is asked for in vain is more than lost time: the
- * allocator believes that memory runs low, and takes back what it keeps for each
- * CPU.  Any context.
+ * below, and near pages are worth more than large blocks.  A large block that is
+ * asked for in vain is more than lost time: the allocator believes that memory runs
+ * low, and takes back what it keeps for each CPU.  Any context.
  */
 unsigned int tdx_pages_largest_order(unsigned int most, int nid)
 {
-	unsigned int largest;
+	int largest = largest_of(usable_node(nid), most);
 	int other;
 
-	nid = usable_node(nid);
-	largest = largest_of(nid, most);
-	if (largest < most)
+	if (largest < 0)
 		for_each_online_node(other)
-			if (other != nid)
-				largest = max(largest, largest_of(other, most));
+			largest = max(largest, largest_of(other, most));
 
-	return largest;
+	return max(largest, 0);
 }
 
 /*

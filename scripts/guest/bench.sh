@@ -17,10 +17,6 @@ check "tdx_emu loads" insmod /tdx_emu.ko $parameters
 check "tdx_pages loads" load pool=0 iommu=0 global_keyid=32
 run calibrate
 for job in $jobs; do
-	case $job in
-	# Drains the lists of each CPU and merges what is free.
-	*:cold*) echo 1 >/proc/sys/vm/compact_memory ;;
-	esac
 	check "$job" run "$job"
 done
 section bench cat $bench/run

@@ -57,8 +57,8 @@ pub(crate) struct Blocks {
 /// By how many orders blocks become smaller when there are none.
 const STEP_DOWN: u32 = 3;
 
-/// Blocks of a smaller order are not looked for in what is left of scattered memory: a pair of pages
-/// costs more than two from the bulk allocator.
+/// Where there is no larger one, a block of a smaller order is not taken, unless no more is wanted: a pair
+/// of pages costs more than two from the bulk allocator.
 const LEAST: u32 = 2;
 
 /// After so many blocks of freeing others may run.

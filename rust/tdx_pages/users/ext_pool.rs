@@ -95,7 +95,7 @@ pub(crate) fn bring_up(kernel: &Kernel, ext: Ext) -> Result<Pool> {
         }
         return Ok(Pool::Incomplete);
     }
-    if pages == 0 {
+    if ext.pool_pages == 0 {
         pr_info!("ext_pool: extensions initialised, no pages were asked for\n");
     } else {
         pr_info!(
