@@ -225,6 +225,8 @@ def spread_table(figures, jobs):
     rows = []
     for job, pages in jobs:
         ours, rival = (figures.rounds_of(job, side, pages) for side in bench.SIDES)
+        if not ours or not rival:
+            continue
         row = [job, str(pages)]
         for at in (lambda values: values[0], lambda values: values[len(values) // 2]):
             row += [bench.number(at(ours)), bench.number(at(rival)), "%.2f" % (at(ours) / at(rival))]
