@@ -140,8 +140,8 @@ Instructions are no time: a WBINVD of a page takes some thousand cycles on hardw
 what is counted here. Ratios between the two sides say who does less beside that. The kernel is
 optimised as those of distributions are, but has fault injection built in, and no memory control groups.
 Figures of the boot without counting are nanoseconds of an emulated CPU on a shared machine, where an
-instruction that is seldom run costs much more than one in a loop: a life of up to 16 pages takes longer
-here than in C, and more so than by its instructions. What that is on hardware is not known.
+instruction that is seldom run costs much more than one in a loop. Lives of few pages take microseconds
+that differ from boot to boot by as much as the sides do; what they take on hardware is not known.
 
 On a TDX host
 =============
