@@ -73,10 +73,9 @@ class Figures:
             return self.cost.get("mem_add", 0) + (calls - 1) * self.cost.get("wbinvd", 0)
         return calls * self.cost.get("mem_add", 0)
 
-    def one(self, job, side, pages, step, left_in=None):
-        """Of a step, outside the software TDX Module: the best round.
+    def each(self, job, side, pages, step, left_in=None):
+        """Of a step, outside the software TDX Module: what each round took.
 
-        Instructions of the same step are the same; what is more was a timer's tick.
         What the kernel's SEAMCALL entries take is taken off, or "entries" are left
         in and the traps taken off, or "traps" are left in too.
         """
@@ -85,7 +84,11 @@ class Figures:
             off = {None: self.entry(step, calls), "entries": calls * self.cost.get("trap", 0),
                    "traps": 0}[left_in]
             values.append(whole - emu - off)
-        return min(values, default=None)
+        return values
+
+    def one(self, job, side, pages, step, left_in=None):
+        """The best round: instructions of the same step are the same, what is more was a tick."""
+        return min(self.each(job, side, pages, step, left_in), default=None)
 
     def job(self, job, side, pages, left_in=None):
         """Of a whole job, for one page."""
@@ -96,12 +99,10 @@ class Figures:
             return None
         return sum(parts) / pages
 
-
     def rounds_of(self, job, side, pages):
         """The same for each round, in order of what they took."""
-        steps = self.steps.get((job, side, pages), {}).items()
-        taken = [[whole - emu - self.entry(step, calls) for whole, emu, calls in values]
-                 for step, values in steps]
+        taken = [self.each(job, side, pages, step)
+                 for step in self.steps.get((job, side, pages), {})]
         return sorted(sum(values) / pages for values in zip(*taken))
 
     def add(self, other):
@@ -349,8 +350,7 @@ def main():
         "%s:%d:9:time" % (job, pages) for job in ("create", "life") for pages in few], built,
                      memory=1024)
     say("the same without counting")
-    clock = boot("bench-clock", timed(few), built,
-                 icount=False)
+    clock = boot("bench-clock", timed(few), built, icount=False)
     say("several threads")
     crowd = boot("bench-threads", ["crowd:8:100:%d" % n for n in (1, 2, 4, 8)], built,
                  icount=False, cpus=2, memory=2048)

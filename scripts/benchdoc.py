@@ -34,11 +34,12 @@ QEMU runs with ``-icount shift=0``: the guest's TSC goes one further with each i
 counts. ``tdx_emu.ko`` takes the time from the entry of its trap handler to its end on the same clock, and
 it is taken off. What the trap and the kernel's SEAMCALL entry take is measured in the same boot by
 calls in a loop (best of 20 times 50) and taken off for each call; so is what the clock itself and
-the choice of the step take. Counts of a round repeat to the instruction, but for timer ticks, of which there are 250 in a second: one
-falls into a round now and then, brings the kernel's own work of ten thousand instructions or more with it,
-and likes the release, before which the software TDX Module spends long on forgetting. The best of the
-rounds is told for each step. Steps with SEAMCALLs are longer than a tick from 12,800 pages on, and have
-ticks in them on both sides; creating and freeing so many pages is only in C, from 65,536 on.
+the choice of the step take. Counts of a round repeat to the instruction, but for timer ticks, of which
+there are 250 in a second: one falls into a round now and then, brings the kernel's own work of ten
+thousand instructions or more with it, and likes the release, before which the software TDX Module spends
+long on forgetting. The best of the rounds is told for each step. Steps with SEAMCALLs are longer than a
+tick from 12,800 pages on, and have ticks in them on both sides; creating and freeing so many pages is
+only in C, from 65,536 on.
 
 ``-cpu max,-erms``: QEMU counts each turn of a REP string instruction. Allocation profiling is off
 (``sysctl.vm.mem_profiling=never``), as on distributions; the watch of ``tdx_emu`` on frees and flushes is

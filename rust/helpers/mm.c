@@ -73,7 +73,7 @@ static bool area_gives(const struct zone *zone, unsigned int order)
 		return true;
 	if (order < pageblock_order)
 		return false;
-	for (type = 0; type < MIGRATE_PCPTYPES; type++)
+	for (type = MIGRATE_UNMOVABLE + 1; type < MIGRATE_PCPTYPES; type++)
 		if (!list_empty(&area->free_list[type]))
 			return true;
 

@@ -176,11 +176,12 @@ impl Blocks {
                 // SAFETY: No preconditions.
                 _ => unsafe { bindings::tdx_pages_largest_order(most, node.raw()) },
             };
-            if left > 1 && (order == 0 || order < most.min(LEAST)) {
+            if left > 1 && order < most.clamp(1, LEAST) {
                 left -= self.add_singles(left, node)?;
                 continue;
             }
-            // Room for all that are left, if they come in such blocks: it seldom grows again.
+            // Room for all that are left, if they come in such blocks: it seldom grows again. Mostly there
+            // is no rest, and counting its bits is long where the kernel has no POPCNT.
             let rest = match left & ((1 << order) - 1) {
                 0 => 0,
                 rest => usize::try_from(rest.count_ones())?,
