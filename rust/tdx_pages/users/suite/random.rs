@@ -2,7 +2,7 @@
 
 //! Several threads that do anything in any order, while anything goes wrong.
 //!
-//! The oracle is [`settle`]: whatever was done, the registry has on record what the software TDX
+//! The oracle is [`settle_with`]: whatever was done, the registry has on record what the software TDX
 //! Module owns, and when that has forgotten everything all of it comes back.
 
 use super::{
@@ -82,6 +82,8 @@ struct Crowd {
     seed: u32,
     // Handles may be forgotten: what they hold of the kernel module stays for good.
     forgetful: bool,
+    // Pages of those.
+    forgotten: Atomic<usize>,
     well: Atomic<u32>,
 }
 
@@ -222,7 +224,10 @@ impl<'a> Thread<'a> {
         let leaf = Leaf::IOMMU_CLEAR;
         match self.random.below(8) {
             0 => drop(held),
-            1 if self.crowd.forgetful => core::mem::forget(held),
+            1 if self.crowd.forgetful => {
+                self.crowd.forgotten.fetch_add(TABLE_PAGES, Relaxed);
+                core::mem::forget(held);
+            }
             2 => held.quarantine(Why::ReleaseFailed, leaf, Status::OPERAND_BUSY),
             3 => drop(held.release_by_reclaim()),
             _ => drop(held.release(leaf, |tables| clear(kernel, id, tables))),
@@ -351,6 +356,7 @@ fn epoch(emu: &Emu, seed: u32, forgetful: bool) -> Result<u32> {
         emu: emu.clone(),
         seed,
         forgetful,
+        forgotten: Atomic::new(0),
         well: Atomic::new(0),
     };
     let crowd = Arc::new(crowd, GFP_KERNEL)?;
@@ -363,9 +369,10 @@ fn epoch(emu: &Emu, seed: u32, forgetful: bool) -> Result<u32> {
         }
         thread.end();
     })?;
-    let well = crowd.well.load(Relaxed);
+    let (well, forgotten) = (crowd.well.load(Relaxed), crowd.forgotten.load(Relaxed));
+    expect_eq!(kernel.users().balance().held, forgotten);
     make_well(emu)?;
-    let settled = settle(emu, &kernel);
+    let settled = settle_with(emu, &kernel, PoolIs::True, forgotten);
     let remains = kernel.close();
     settled?;
     expect_eq!((remains.lost, remains.held_for_good), (0, 0));
