@@ -227,6 +227,16 @@ impl Call {
         }
     }
 
+    /// The id of the object that it ends.
+    pub(super) const fn ends(self) -> Option<(Space, u64)> {
+        match self {
+            Self::IommuClear { id, .. } => Some((Space::Iommu, id)),
+            Self::SpdmDelete { id, .. } => Some((Space::Session, id)),
+            Self::IdeDelete { session, id, .. } => Some((Space::Stream { session }, id)),
+            _ => None,
+        }
+    }
+
     /// What takes back what this leaf made, when it succeeded so late that nobody waits for it any
     /// more.
     pub(super) const fn undo(self, [rcx, _]: Outputs) -> Option<Self> {

@@ -4,6 +4,10 @@
 //!
 //! An id that is given twice would make a release hit the wrong object, so each is looked up when
 //! it is given. What the numbers are does not matter: 0 is an id like any other.
+//!
+//! For the leaf that ends its object an id is given up, since the next object may be given it before
+//! that leaf has returned to us. It stays here until the object is gone: a TDX Module may fail that leaf
+//! and give the id away all the same.
 
 use crate::platform::Kernel;
 use crate::users::registry::Owner;
@@ -14,13 +18,7 @@ use kernel::{
         RBTree,
         RBTreeNodeReservation, //
     },
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Mutex, //
-    }, //
+    sync::Mutex, //
 };
 
 /// Among which objects an id is told apart.
@@ -39,36 +37,76 @@ pub(crate) enum Space {
 
 type Key = (Space, u64);
 
+/// What is known of an id that was given.
+struct Given {
+    owner: Owner,
+    // Tells apart who was given the same one after another.
+    serial: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is its object's.
+    Taken,
+    /// The leaf that ends the object may have ended it: the next one may be called so.
+    GivenUp,
+    /// The next one is, and has yet to take it.
+    GivenAgain,
+}
+
+struct Taken {
+    given: RBTree<Key, Given>,
+    serials: u64,
+}
+
 /// All ids of one attachment.
 #[pin_data]
 pub(crate) struct Ids {
     #[pin]
-    taken: Mutex<RBTree<Key, Owner>>,
+    taken: Mutex<Taken>,
 }
 
 impl Ids {
     /// None yet.
     pub(crate) fn new() -> impl PinInit<Self> {
+        let taken = Taken {
+            given: RBTree::new(),
+            serials: 0,
+        };
         pin_init!(Self {
-            taken <- new_mutex!(RBTree::new()),
+            taken <- new_mutex!(taken),
         })
     }
 
-    /// Whether an object that lives has this id.
+    /// Whether an object that lives has this id, or is about to take it.
     pub(super) fn is_taken(&self, space: Space, id: u64) -> bool {
-        self.taken.lock().get(&(space, id)).is_some()
+        let taken = self.taken.lock();
+        let given = taken.given.get(&(space, id));
+        given.is_some_and(|given| given.state != State::GivenUp)
+    }
+
+    /// A leaf has given this id: whoever gave it up has it no more. To be told before the next leaf.
+    pub(crate) fn give(&self, space: Space, id: u64) {
+        let mut taken = self.taken.lock();
+        if let Some(given) = taken.given.get_mut(&(space, id)) {
+            if given.state == State::GivenUp {
+                given.state = State::GivenAgain;
+            }
+        }
     }
 
     /// What the TDX Module calls an owner's object, to be shown.
     pub(crate) fn of(&self, owner: &Owner) -> Option<u64> {
         let taken = self.taken.lock();
-        let mut ids = taken.iter().filter(|(_, other)| *other == owner);
-        ids.next().map(|((_, id), _)| *id)
+        let mut given = taken.given.iter();
+        let found = given.find(|(_, given)| given.state == State::Taken && given.owner == *owner);
+        found.map(|((_, id), _)| *id)
     }
 }
 
 /// Room for an id that is about to be given.
-pub(crate) struct Room(RBTreeNodeReservation<Key, Owner>);
+pub(crate) struct Room(RBTreeNodeReservation<Key, Given>);
 
 impl Room {
     /// `ENOMEM`.
@@ -80,16 +118,26 @@ impl Room {
     pub(crate) fn take(self, kernel: &Kernel, owner: &Owner, space: Space, id: u64) -> Option<Id> {
         let key = (space, id);
         let mut taken = kernel.seam().ids().taken.lock();
-        if taken.get(&key).is_some() {
+        let given = taken.given.get(&key);
+        if given.is_some_and(|given| given.state == State::Taken) {
             return None;
         }
-        taken.insert(self.0.into_node(key, owner.clone()));
+        let serial = taken.serials;
+        taken.serials = serial.wrapping_add(1);
+        let given = Given {
+            owner: owner.clone(),
+            serial,
+            state: State::Taken,
+        };
+        let before = taken.given.insert(self.0.into_node(key, given));
         drop(taken);
+        // Freed without the lock.
+        drop(before);
         Some(Id {
             kernel: kernel.clone(),
             space,
             id,
-            given_up: Atomic::new(false),
+            serial,
         })
     }
 }
@@ -99,7 +147,7 @@ pub(crate) struct Id {
     kernel: Kernel,
     space: Space,
     id: u64,
-    given_up: Atomic<bool>,
+    serial: u64,
 }
 
 impl Id {
@@ -111,23 +159,44 @@ impl Id {
     /// Gives it up, for the leaf that ends its object: from that leaf on the TDX Module may give it to
     /// another one. The number, for that leaf.
     pub(crate) fn give_up(&self) -> u64 {
-        self.forget();
+        self.is_ours_and(|given| given.state = State::GivenUp);
         self.id
     }
 
-    fn forget(&self) {
-        if self.given_up.xchg(true, Relaxed) {
-            return;
-        }
-        let key = (self.space, self.id);
-        let node = self.kernel.seam().ids().taken.lock().remove_node(&key);
-        // Freed without the lock.
-        drop(node);
+    /// Whether no other object has been given it. If one has, though the leaf failed that was to end
+    /// this one, whatever was called with it would be for that one.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.is_ours_and(|_| {})
+    }
+
+    /// Takes it back after that leaf failed, if it [is ours](Self::is_ours), for other leaves.
+    #[must_use]
+    pub(crate) fn take_back(&self) -> bool {
+        self.is_ours_and(|given| given.state = State::Taken)
+    }
+
+    fn is_ours_and(&self, then: impl FnOnce(&mut Given)) -> bool {
+        let mut taken = self.kernel.seam().ids().taken.lock();
+        let given = taken.given.get_mut(&(self.space, self.id));
+        given
+            .filter(|given| given.serial == self.serial && given.state != State::GivenAgain)
+            .map(then)
+            .is_some()
     }
 }
 
 impl Drop for Id {
     fn drop(&mut self) {
-        self.forget();
+        let key = (self.space, self.id);
+        let mut taken = self.kernel.seam().ids().taken.lock();
+        let given = taken.given.get(&key);
+        let node = if given.is_some_and(|given| given.serial == self.serial) {
+            taken.given.remove_node(&key)
+        } else {
+            None
+        };
+        drop(taken);
+        // Freed without the lock.
+        drop(node);
     }
 }

@@ -188,12 +188,23 @@ impl Seam {
             // SAFETY: Nothing was called.
             return (unsafe { Answer::not_called(Status::SYS_BUSY) }, [0; 2]);
         }
+        // Who ends an object has given its id up: one that is taken is that of another by now.
+        if call
+            .ends()
+            .is_some_and(|(space, id)| self.ids.is_taken(space, id))
+        {
+            // SAFETY: Nothing was called.
+            return (unsafe { Answer::not_called(Status::SYS_BUSY) }, [0; 2]);
+        }
         // That others were busy says nothing of one that makes progress.
         let patience = Patience {
             busy: self.patience_now(),
             interrupted: self.patience,
         };
         let (answer, outputs) = self.until_end(call, patience, false);
+        if let (true, Some((space, id))) = (answer.is_success(), call.gives(outputs)) {
+            self.ids.give(space, id);
+        }
         if answer.is_given_up() {
             if may_tell() {
                 pr_err!(

@@ -23,6 +23,7 @@ use crate::custody::{
 use crate::mm::Blocks;
 use crate::platform::Kernel;
 use crate::print::may_tell;
+use crate::seam::ids::Id;
 use kernel::{
     prelude::*,
     time::Instant, //
@@ -34,51 +35,73 @@ pub(super) fn may_pass(status: Status) -> bool {
     status.is_recoverable() || status.is_not_executed() && status != Status::HOST_DOWN
 }
 
-/// Releases pages by a leaf that has no later chance: what may pass is waited for. Sleeps.
-pub(super) fn release<T: Lend<Memory = Blocks>>(
-    kernel: &Kernel,
-    leaf: Leaf,
-    mut held: Held<T, Kernel>,
-    call: impl for<'id> Fn(Recorded<'id, Blocks>) -> Answer<'id>,
-) -> Result<T, ReleaseError<T, Kernel>> {
-    let begin = Instant::now();
-    loop {
-        match held.release(leaf, &call) {
-            Err(ReleaseError::StillHeld(same, status))
-                if may_pass(status) && kernel.seam().wait(begin) =>
-            {
-                held = same;
-            }
-            released => return released,
-        }
-    }
+/// An object that ends.
+pub(super) struct Ending<'a> {
+    /// The kernel's side of everything.
+    pub(super) kernel: &'a Kernel,
+    /// Whose it is.
+    pub(super) owner: &'a Owner,
+    /// What the TDX Module calls it.
+    pub(super) id: &'a Id,
+    /// The leaf that ends it.
+    pub(super) leaf: Leaf,
 }
 
-/// Tells how it went. The number of pages that are the host's again; [`None`] if that was not all,
-/// or not in order.
-pub(super) fn told<T: Lend<Memory = Blocks>>(
-    owner: &Owner,
-    leaf: Leaf,
-    released: Result<T, ReleaseError<T, Kernel>>,
-) -> Option<usize> {
-    match released {
-        Ok(object) => return Some(object.into_memory().pages()),
-        // There is no later chance for the leaf, but one for the proof.
-        Err(ReleaseError::StillHeld(held, status)) => {
-            held.quarantine(Why::ReleaseFailed, leaf, status);
-        }
-        // The ledger has said it, unless every page is proved.
-        Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}
-        Err(ReleaseError::Settled(settled)) => {
-            if may_tell() {
-                pr_err!(
-                    "{}: {} gave back a wrong list, but all {} pages are proved and freed\n",
-                    owner,
-                    leaf,
-                    settled.freed
-                );
+impl Ending<'_> {
+    /// Releases its pages by its leaf, which is told its id and has no later chance: what may pass is
+    /// waited for. Sleeps.
+    pub(super) fn release<T: Lend<Memory = Blocks>>(
+        &self,
+        mut held: Held<T, Kernel>,
+        call: impl for<'id> Fn(u64, Recorded<'id, Blocks>) -> Answer<'id>,
+    ) -> Result<T, ReleaseError<T, Kernel>> {
+        let begin = Instant::now();
+        let id = self.id.give_up();
+        loop {
+            match held.release(self.leaf, |recorded| call(id, recorded)) {
+                Err(ReleaseError::StillHeld(same, status))
+                    if may_pass(status) && self.kernel.seam().wait(begin) && self.id.is_ours() =>
+                {
+                    held = same;
+                }
+                released => return released,
             }
         }
     }
-    None
+
+    /// Tells how it went. The number of pages that are the host's again; [`None`] if that was not all,
+    /// or not in order.
+    pub(super) fn told<T: Lend<Memory = Blocks>>(
+        &self,
+        released: Result<T, ReleaseError<T, Kernel>>,
+    ) -> Option<usize> {
+        match released {
+            Ok(object) => return Some(object.into_memory().pages()),
+            // There is no later chance for the leaf, but one for the proof.
+            Err(ReleaseError::StillHeld(held, status)) => {
+                if !self.id.is_ours() && may_tell() {
+                    pr_err!(
+                        "{}: {} failed, but the TDX Module calls another one {:#x} now: this one calls nothing with it any more\n",
+                        self.owner,
+                        self.leaf,
+                        self.id.get()
+                    );
+                }
+                held.quarantine(Why::ReleaseFailed, self.leaf, status);
+            }
+            // The ledger has said it, unless every page is proved.
+            Err(ReleaseError::Settled(settled)) if settled.quarantined > 0 => {}
+            Err(ReleaseError::Settled(settled)) => {
+                if may_tell() {
+                    pr_err!(
+                        "{}: {} gave back a wrong list, but all {} pages are proved and freed\n",
+                        self.owner,
+                        self.leaf,
+                        settled.freed
+                    );
+                }
+            }
+        }
+        None
+    }
 }

@@ -3,10 +3,7 @@
 //! One IOMMU in TDX mode: its IOMMU_MT, memory tables that the TDX Module keeps for trusted DMA.
 
 use super::{
-    ending::{
-        release,
-        told, //
-    },
+    ending::Ending,
     registry::Owner, //
 };
 use crate::abi::{
@@ -222,10 +219,15 @@ impl Drop for Iommu {
         let Some(tables) = self.tables.take() else {
             return;
         };
-        let (kernel, id) = (&self.kernel, self.id.give_up());
-        let leaf = Leaf::IOMMU_CLEAR;
-        let released = release(kernel, leaf, tables, |recorded| clear(kernel, id, recorded));
-        if let Some(pages) = told(&self.owner, leaf, released) {
+        let kernel = &self.kernel;
+        let ending = Ending {
+            kernel,
+            owner: &self.owner,
+            id: &self.id,
+            leaf: Leaf::IOMMU_CLEAR,
+        };
+        let released = ending.release(tables, |id, recorded| clear(kernel, id, recorded));
+        if let Some(pages) = ending.told(released) {
             if may_tell_news() {
                 pr_info!("{}: cleared, {} pages released\n", self.owner, pages);
             }

@@ -7,10 +7,7 @@
 //! IDE streams hold such a reference, so that their session cannot go away under them.
 
 use super::{
-    ending::{
-        release,
-        told, //
-    },
+    ending::Ending,
     registry::{
         Object,
         Owner,
@@ -477,7 +474,7 @@ pub(super) fn not_created<M>(owner: &Owner, leaf: Leaf, error: HandOverError<M>)
 #[pinned_drop]
 impl<T: Transport> PinnedDrop for Session<T> {
     fn drop(self: Pin<&mut Self>) {
-        let (kernel, owner) = (&self.kernel, &self.owner);
+        let kernel = &self.kernel;
         // Nobody else has it any more; the lock is for the compiler.
         let mut inner = self.inner.lock();
         if inner.stage == Stage::Connected {
@@ -486,18 +483,26 @@ impl<T: Transport> PinnedDrop for Session<T> {
         let Some(pages) = inner.pages.take() else {
             return;
         };
-        let (id, leaf) = (self.id.give_up(), Leaf::SPDM_DELETE);
-        let pages = match release(kernel, leaf, pages, |list| delete(kernel, id, list)) {
+        let ending = Ending {
+            kernel,
+            owner: &self.owner,
+            id: &self.id,
+            leaf: Leaf::SPDM_DELETE,
+        };
+        let release = |pages| ending.release(pages, |id, list| delete(kernel, id, list));
+        let pages = match release(pages) {
             // Perhaps it was connected, whatever was said of that.
             Err(ReleaseError::StillHeld(pages, status))
-                if inner.stage == Stage::Connecting && !status.is_not_executed() =>
+                if inner.stage == Stage::Connecting
+                    && !status.is_not_executed()
+                    && self.id.take_back() =>
             {
-                inner.disconnect_at_the_end(kernel, id);
-                release(kernel, leaf, pages, |list| delete(kernel, id, list))
+                inner.disconnect_at_the_end(kernel, self.id());
+                release(pages)
             }
             released => released,
         };
-        told(owner, leaf, pages);
+        ending.told(pages);
     }
 }
 

@@ -5,8 +5,7 @@
 use super::{
     ending::{
         may_pass,
-        release,
-        told, //
+        Ending, //
     },
     registry::Owner,
     session::{
@@ -293,13 +292,16 @@ impl<T: Transport> PinnedDrop for Stream<T> {
             pages.quarantine(Why::ReleaseFailed, leaf, status);
             return;
         }
-        let (id, leaf) = (self.id.give_up(), Leaf::IDE_STREAM_DELETE);
-        let released = release(kernel, leaf, pages, |recorded| {
-            match recorded.list(kernel.root()) {
-                Ok(listed) => kernel.seam().ide_stream_delete(session.id(), id, listed),
-                Err(answer) => answer,
-            }
+        let ending = Ending {
+            kernel,
+            owner: &self.owner,
+            id: &self.id,
+            leaf: Leaf::IDE_STREAM_DELETE,
+        };
+        let released = ending.release(pages, |id, recorded| match recorded.list(kernel.root()) {
+            Ok(listed) => kernel.seam().ide_stream_delete(session.id(), id, listed),
+            Err(answer) => answer,
         });
-        told(&self.owner, leaf, released);
+        ending.told(released);
     }
 }

@@ -103,4 +103,35 @@ mod tests {
             .is_some());
         Ok(())
     }
+
+    #[test]
+    fn an_id_is_taken_back_from_nobody_else() -> Result {
+        let kernel = kernel()?;
+        let owner = &Owner::new(&kernel.users().iommu, Object::Only);
+        let ids = kernel.seam().ids();
+        let take = || Ok::<_, Error>(Room::new()?.take(&kernel, owner, Space::Session, 7));
+        let one = take()?.ok_or(EINVAL)?;
+        expect_eq!((one.give_up(), ids.of(owner)), (7, None));
+        expect!(one.take_back());
+        expect_eq!(ids.of(owner), Some(7));
+        expect!(take()?.is_none());
+        // It is given to the next one, of an owner that looks the same: not while it is in use.
+        ids.give(Space::Session, 7);
+        expect!(one.is_ours() && take()?.is_none());
+        one.give_up();
+        expect!(one.is_ours());
+        ids.give(Space::Session, 7);
+        expect!(!one.is_ours() && !one.take_back());
+        let two = take()?.ok_or(EINVAL)?;
+        // Whatever the one before does.
+        expect!(!one.take_back());
+        one.give_up();
+        drop(one);
+        expect!(take()?.is_none());
+        two.give_up();
+        expect!(two.take_back());
+        drop(two);
+        expect!(take()?.is_some());
+        Ok(())
+    }
 }

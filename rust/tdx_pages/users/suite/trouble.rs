@@ -9,6 +9,8 @@ use kernel::prelude::*;
 mod tests {
     use super::super::{
         device::*,
+        lives::stop_worker,
+        threads::in_threads,
         *, //
     };
     use crate::abi::spdm::Management;
@@ -30,7 +32,18 @@ mod tests {
             Transport, //
         }, //
     };
-    use kernel::sync::Arc;
+    use kernel::{
+        new_mutex,
+        sync::{
+            Arc,
+            Mutex, //
+        },
+        time::{
+            delay::fsleep,
+            Instant,
+            Monotonic, //
+        }, //
+    };
 
     /// Fails once, after so many good messages.
     struct Once(usize);
@@ -167,6 +180,74 @@ mod tests {
         stream.refresh_keys()?;
         drop((stream, one));
         expect_eq!(ground.end()?, STREAM_PAGES + SESSION_PAGES + TABLE_PAGES);
+        Ok(())
+    }
+
+    /// What two threads share: the first ends a session that the TDX Module denies to have ended, the
+    /// second one makes another meanwhile.
+    #[pin_data]
+    struct Successor {
+        emu: Emu,
+        registration: Registration,
+        #[pin]
+        first: Mutex<Option<Arc<Session<Device>>>>,
+        #[pin]
+        second: Mutex<Option<Arc<Session<Device>>>>,
+    }
+
+    impl Successor {
+        fn make(&self) -> Result {
+            let begin = Instant::<Monotonic>::now();
+            while self.emu.calls(Leaf::SPDM_DELETE)?.0 == 0 {
+                expect!(begin.elapsed() < Delta::from_secs(10));
+                fsleep(Delta::from_millis(1));
+            }
+            let options = session_options(0, 0x101);
+            let session = Session::new(&self.registration, &options, Device::GOOD)?;
+            *self.second.lock() = Some(session);
+            self.emu.heal(Leaf::SPDM_DELETE)
+        }
+    }
+
+    #[test]
+    fn a_session_is_left_alone_by_the_one_that_had_its_id() -> Result {
+        let Some(ground) = ground()? else {
+            return Ok(());
+        };
+        let (emu, leaf) = (&ground.emu, Leaf::SPDM_DELETE);
+        let kernel = Kernel::new(KEYID, Delta::from_secs(10))?;
+        stop_worker(&kernel);
+        kernel.seam().choose(Profile::V2);
+        let registration = Registration::new(&kernel, "denied")?;
+        let first = Session::new(&registration, &session_options(0, 0x100), Device::GOOD)?;
+        let id = first.id();
+        let status = Status::SYS_NOT_READY;
+        emu.fail(leaf, 1, 1, status, Fault::After)?;
+        emu.then_fail(leaf, 1, u64::MAX, status, Fault::Before)?;
+        let shared = Arc::pin_init(
+            pin_init!(Successor {
+                emu: emu.clone(),
+                registration,
+                first <- new_mutex!(Some(first)),
+                second <- new_mutex!(None),
+            }),
+            GFP_KERNEL,
+        )?;
+        in_threads(2, &shared, |shared, number| match number {
+            0 => drop(shared.first.lock().take()),
+            _ => drop(shared.make()),
+        })?;
+        let second = shared.second.lock().take().ok_or(EIO)?;
+        expect_eq!(second.id(), id);
+        second.connect()?;
+        let account = || shared.registration.user().account().balance();
+        expect_eq!(account().quarantined, SESSION_PAGES);
+        expect_eq!(kernel.retry().freed, SESSION_PAGES);
+        drop(second);
+        expect_eq!(account().on_record(), 0);
+        drop(shared);
+        expect_eq!(kernel.close().lost, 0);
+        expect_eq!(ground.end()?, 0);
         Ok(())
     }
 
