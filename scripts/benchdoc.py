@@ -279,11 +279,12 @@ def document(sizes, first, second, alone, cold, scattered, clock, crowd, counts,
            counts_table(counts),
            section("Several threads", "Each creates, sets up, clears and frees IOMMU tables, 100"
                    " times, on 2 emulated CPUs; mutexes for\neach life. A shared one was taken by"
-                   " another thread as well. Two of the seven are one and the same for all:\nof the"
-                   " leaves that the TDX Module resumes internally, of which IOMMU.SETUP and"
-                   " IOMMU.CLEAR are two, it\nlets one be under way at a time. What is more than two"
-                   " is an address that another thread has used\nbefore: that of a record that is"
-                   " freed by now, and of the ledger's book that goes with it.\n",
+                   " another thread as well. Four of the nine are the same for all:\nthat of the leaves"
+                   " that the TDX Module resumes internally, of which IOMMU.SETUP and IOMMU.CLEAR\nare"
+                   " two, lets one be under way at a time, and with it in hand the list of ids is"
+                   " looked at. What is\nmore than four is an address that another thread has used"
+                   " before: that of a record that is freed by now,\nand of the ledger's book that"
+                   " goes with it.\n",
                    threads_table(crowd)),
            section("Loading", "From ``insmod`` to \"ready\", in milliseconds of guest time with"
                    " an instruction a nanosecond, the\nsoftware TDX Module and its traps in it.\n",
